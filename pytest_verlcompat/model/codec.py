@@ -1,0 +1,102 @@
+"""Evidence to one line of JSON and back.
+
+Readers ignore unknown keys and upgrade older records; they never guess a missing required
+key. The line is canonical (sorted keys, no spaces), so equal records have equal bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from enum import Enum
+from typing import Any
+
+from pytest_verlcompat.errors import EvidenceError
+from pytest_verlcompat.model.cause import Cause, Frame
+from pytest_verlcompat.model.evidence import SCHEMA_VERSION, Evidence
+from pytest_verlcompat.model.machine import Gpu, Machine
+from pytest_verlcompat.model.outcome import Ending, Outcome, Rung
+
+
+def encode(record: Any) -> Any:  # noqa: ANN401 -- turns any record into plain JSON values
+    """Return *record* as plain JSON values; enums become their words, records become objects."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {
+            each.name: encode(getattr(record, each.name)) for each in dataclasses.fields(record)
+        }
+    if isinstance(record, Enum):
+        return record.value
+    if isinstance(record, dict):
+        return {str(key): encode(value) for key, value in record.items()}
+    if isinstance(record, (list, tuple)):
+        return [encode(value) for value in record]
+    return record
+
+
+def render_line(record: Evidence) -> str:
+    """Return *record* as one canonical JSON line, without the line end."""
+    body = {"schema_version": SCHEMA_VERSION, **encode(record)}
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def parse_line(line: str, *, where: str = "evidence") -> Evidence:
+    """Return the record in *line*.
+
+    Args:
+        where: File and line number, for the error.
+
+    Raises:
+        EvidenceError: If the line is not JSON, not a record, or newer than this reader.
+    """
+    try:
+        body = json.loads(line)
+    except ValueError as error:
+        raise EvidenceError(
+            "not a JSON object; was the file edited or cut?", where=where
+        ) from error
+    if not isinstance(body, dict) or not isinstance(body.get("schema_version"), int):
+        raise EvidenceError("no schema_version; this is not an evidence record", where=where)
+    if body["schema_version"] > SCHEMA_VERSION:
+        raise EvidenceError(
+            f"schema version {body['schema_version']} is newer than {SCHEMA_VERSION}; "
+            "upgrade pytest-verlcompat to read it",
+            where=where,
+        )
+    try:
+        return _evidence(body)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EvidenceError(f"malformed record: {error!r}", where=where) from error
+
+
+def _evidence(body: dict[str, Any]) -> Evidence:
+    known = {each.name for each in dataclasses.fields(Evidence)}
+    values = {key: value for key, value in body.items() if key in known}
+    values["rung"] = Rung(values["rung"])
+    values["outcome"] = Outcome(values["outcome"])
+    values["ending"] = Ending(values["ending"])
+    values["machine"] = _machine(values["machine"])
+    values["argv"] = tuple(values.get("argv") or ())
+    values["lacks"] = tuple(values.get("lacks") or ())
+    values["facts"] = dict(values.get("facts") or {})
+    if values.get("cause") is not None:
+        values["cause"] = _cause(values["cause"])
+    return Evidence(**values)
+
+
+def _known(body: dict[str, Any], record: type) -> dict[str, Any]:
+    names = {each.name for each in dataclasses.fields(record)}
+    return {key: value for key, value in body.items() if key in names}
+
+
+def _machine(body: dict[str, Any]) -> Machine:
+    values = _known(body, Machine)
+    values["gpus"] = tuple(Gpu(**_known(gpu, Gpu)) for gpu in values.get("gpus") or ())
+    return Machine(**values)
+
+
+def _cause(body: dict[str, Any]) -> Cause:
+    values = _known(body, Cause)
+    for side in ("frame", "provider"):
+        if values.get(side) is not None:
+            values[side] = Frame(**_known(values[side], Frame))
+    return Cause(**values)

@@ -1,0 +1,245 @@
+"""Run one command to its end, whatever it does: hang, crash, flood its output, leave children.
+
+The command gets its own session. Its output is read by this process and written to the log
+line by line, redacted, up to a limit; nothing is ever read from a terminal. When the command
+is over, whatever it left behind is found by a mark in the environment that children inherit
+even when they leave the process group, and killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_verlcompat.errors import ToolMissingError
+from pytest_verlcompat.process.log import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+MARK = "VERLCOMPAT_PROCESS"
+"""Environment variable by which descendants are found."""
+
+_CHUNK_BYTES = 1 << 16
+_STACKS_S = 1.0
+"""How long a command that ran out of time has to write its stacks after SIGUSR1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a command came to its end."""
+
+    exit_status: int | None
+    """``None`` when a signal ended it."""
+    signal: str | None
+    """Name of the signal that ended it, ours included."""
+    timed_out: bool
+    flooded: bool
+    left_processes: int
+    """Descendants that lived on after it ended, and were killed."""
+    duration_s: float
+    """Wall clock from start to end of the command itself."""
+    output_bytes: int
+    """Bytes it wrote, those beyond the limit included."""
+    log_sha256: str | None
+    log_bytes: int
+    tail: str
+    """The last lines it wrote, redacted, at most 8 KiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a command may use."""
+
+    timeout_s: float
+    output_bytes: int = 64 << 20
+    """More output than this ends it."""
+    leave_s: float = 5.0
+    """How long descendants have to go by themselves after the command has ended."""
+    stacks_signal: bool = False
+    """Send SIGUSR1 first when time is up: the probe runner answers with its stacks."""
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    limits: Limits,
+    log: Path | None = None,
+    redact: Callable[[str], str] = str,
+) -> Ended:
+    """Return how the command *argv* ended.
+
+    Args:
+        env: The whole environment of the command; nothing of ours is added but the mark.
+        log: File its redacted output goes to; ``None`` keeps the tail only.
+        redact: Applied to every line before it is kept or written.
+
+    Raises:
+        ToolMissingError: If the program does not exist or cannot be executed.
+        KeyboardInterrupt: After the whole process group was killed.
+    """
+    mark = uuid.uuid4().hex
+    started = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(Log(log, redact=redact))
+        try:
+            process = subprocess.Popen(
+                [os.fspath(word) for word in argv],
+                env={**env, MARK: mark},
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolMissingError(f"cannot start: {error.strerror}", where=str(argv[0])) from error
+        stack.callback(_close, process)
+        try:
+            timed_out, flooded = _pump(process, sink, started=started, limits=limits)
+        except BaseException:
+            _kill_group(process)
+            _kill(marked_processes(mark))
+            raise
+        if timed_out and limits.stacks_signal:
+            _ask_for_stacks(process, sink)
+        if timed_out or flooded:
+            _kill_group(process)
+        status = process.wait()
+        duration_s = time.monotonic() - started
+        left = 0 if timed_out or flooded else _wait_for_leaving(mark, limits.leave_s)
+        _kill(marked_processes(mark))
+        _kill_group(process)
+    return Ended(
+        exit_status=status if status >= 0 else None,
+        signal=_signal_name(-status) if status < 0 else None,
+        timed_out=timed_out,
+        flooded=flooded,
+        left_processes=left,
+        duration_s=duration_s,
+        output_bytes=sink.seen_bytes,
+        log_sha256=sink.sha256,
+        log_bytes=sink.written_bytes,
+        tail=sink.tail,
+    )
+
+
+def marked_processes(mark: str) -> list[int]:
+    """Return the process ids whose environment carries *mark*; empty where /proc is not there."""
+    wanted = f"{MARK}={mark}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environ = (folder / "environ").read_bytes()
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+        except (OSError, ValueError, IndexError):
+            continue  # it ended meanwhile, or belongs to somebody else
+        if wanted in environ.split(b"\0") and state not in {"Z", "X"}:
+            found.append(int(folder.name))
+    return found
+
+
+def _pump(
+    process: subprocess.Popen[bytes], sink: Log, *, started: float, limits: Limits
+) -> tuple[bool, bool]:
+    """Read the output until the command is over; return whether it timed out or flooded."""
+    pipe = _pipe(process)
+    os.set_blocking(pipe, False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while True:
+            left_s = started + limits.timeout_s - time.monotonic()
+            if left_s <= 0:
+                return True, False
+            # A child that lives on may hold the pipe open, so the end of the command counts.
+            ready = selector.select(timeout=min(left_s, 0.05))
+            open_still = _drain(pipe, sink) if ready else True
+            if sink.seen_bytes > limits.output_bytes:
+                return False, True
+            if process.poll() is not None:
+                _drain(pipe, sink)
+                return False, False
+            if not open_still:
+                return _wait_silently(process, started + limits.timeout_s), False
+
+
+def _wait_silently(process: subprocess.Popen[bytes], deadline: float) -> bool:
+    """Wait for a command that closed its output; return whether time ran out."""
+    try:
+        process.wait(timeout=max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _drain(pipe: int, sink: Log) -> bool:
+    """Move what is there to *sink*; return whether the pipe is still open."""
+    for _ in range(64):  # then look at the clock again
+        try:
+            chunk = os.read(pipe, _CHUNK_BYTES)
+        except BlockingIOError:
+            return True
+        if not chunk:
+            return False
+        sink.feed(chunk)
+    return True
+
+
+def _ask_for_stacks(process: subprocess.Popen[bytes], sink: Log) -> None:
+    """Give the command a moment to write where each of its threads is."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGUSR1)
+    until = time.monotonic() + _STACKS_S
+    while time.monotonic() < until and process.poll() is None:
+        time.sleep(0.05)
+        if not _drain(_pipe(process), sink):
+            return
+
+
+def _wait_for_leaving(mark: str, leave_s: float) -> int:
+    """Return how many marked processes are still there after *leave_s* at the most."""
+    until = time.monotonic() + leave_s
+    while left := marked_processes(mark):
+        if time.monotonic() >= until:
+            return len(left)
+        time.sleep(0.1)
+    return 0
+
+
+def _kill(processes: Sequence[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _pipe(process: subprocess.Popen[bytes]) -> int:
+    assert process.stdout is not None  # noqa: S101 -- Popen was told to open it
+    return process.stdout.fileno()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    if process.stdout is not None:
+        process.stdout.close()
+    process.wait()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
