@@ -42,8 +42,11 @@ def _memory_mib() -> int | None:
 
 def _gpus() -> tuple[tuple[Gpu, ...], str | None]:
     text = _nvidia_smi(f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits")
+    wanted = len(_FIELDS.split(","))
     rows = [
-        [cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if len(row) == 4
+        [cell.strip() for cell in row]
+        for row in csv.reader(text.splitlines())
+        if len(row) == wanted
     ]
     gpus = tuple(
         Gpu(

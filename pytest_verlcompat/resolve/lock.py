@@ -74,7 +74,7 @@ def load_lock(cell: Cell, *, folder: Path) -> Lock:
     return Lock(
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         resolver=header.get("resolver", "unknown"),
-        versions={} if unresolvable else versions,
+        versions=versions,
         explanation=_without_header(text) if unresolvable else None,
         path=path,
     )
