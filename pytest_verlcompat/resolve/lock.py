@@ -68,7 +68,10 @@ def load_lock(cell: Cell, *, folder: Path) -> Lock:
             where=where,
         )
     unresolvable = path.name == EXPLANATION_NAME
-    versions = {canonicalize_name(match["name"]): match["version"] for match in _PIN.finditer(text)}
+    versions: dict[str, str] = {}
+    if not unresolvable:
+        for match in _PIN.finditer(text):
+            versions[canonicalize_name(match["name"])] = match["version"]
     if not unresolvable and not versions:
         raise LockError(f"holds no pins; run: verlcompat lock {cell.id}", where=where)
     return Lock(
@@ -88,14 +91,8 @@ def make_lock(cell: Cell, *, folder: Path) -> Lock:
         LockError: If uv ended in a way that says neither yes nor no.
     """
     explanation, body = resolve_cell(cell)
-    name, other = (
-        (LOCK_NAME, EXPLANATION_NAME)
-        if explanation is None
-        else (
-            EXPLANATION_NAME,
-            LOCK_NAME,
-        )
-    )
+    names = (LOCK_NAME, EXPLANATION_NAME)
+    name, other = names if explanation is None else reversed(names)
     home = folder / cell.id
     home.mkdir(parents=True, exist_ok=True)
     text = "\n".join([*_header(cell), *(body if explanation is None else [explanation])]) + "\n"
