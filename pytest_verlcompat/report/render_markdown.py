@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.report.words import (
+    ABSENT,
     MARKS,
     MEANINGS,
     axis_versions,
@@ -51,8 +52,8 @@ def render_table(report: Report) -> list[str]:
         rows.append(
             [
                 MARKS[cell.verdict.kind],
-                *(versions.get(axis, "–") for axis in _COLUMNS),
-                words + (f" {_cut(escape(reason))}" if reason else ""),
+                *(versions.get(axis, ABSENT) for axis in _COLUMNS),
+                words + (f" {escape(_cut(reason))}" if reason else ""),
             ]
         )
     return ["| " + " | ".join(row) + " |" for row in rows]
@@ -81,10 +82,9 @@ def _section(cell: CellReport) -> list[str]:
     if cell.records:
         lines += ["| rung | what | outcome | seconds | where |", "| --- | --- | --- | --- | --- |"]
     for record in cell.records:
-        because = f": {_cut(escape(str(record.cause)))}" if record.cause else ""
-        frame = (
-            f" ({escape(str(record.cause.frame))})" if record.cause and record.cause.frame else ""
-        )
+        because = f": {escape(_cut(str(record.cause)))}" if record.cause else ""
+        where = record.cause.frame if record.cause else None
+        frame = f" ({escape(str(where))})" if where else ""
         lines.append(
             f"| {record.rung.value} | {record.subject} | {escape(render_outcome(record))}{because}"
             f"{frame} | {record.duration_s:.1f} | {record.machine}, {record.started_at[:10]} |"

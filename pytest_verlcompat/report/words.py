@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from pytest_verlcompat.model.evidence import Evidence
     from pytest_verlcompat.report.assemble import CellReport, Report
 
+ABSENT = "-"
+"""Stands where a cell has nothing on an axis."""
+
 MARKS = {
     VerdictKind.COMPATIBLE: "✔",
     VerdictKind.CONDITIONAL: "◐",
@@ -29,7 +32,10 @@ MEANINGS = {
 
 
 def render_ladder(verdict: Verdict) -> str:
-    """Return every rung with a mark: passed ``+``, failed ``-``, partly tried ``~``, untested ``.``."""
+    """Return every rung with a mark.
+
+    ``+`` passed, ``-`` failed, ``~`` passed where it could be tried, ``.`` untested.
+    """
     return " ".join(f"{_rung_mark(rung, verdict)}{rung.value}" for rung in Rung)
 
 
