@@ -80,7 +80,6 @@ class TinyIndex:
         self.folder.mkdir(parents=True, exist_ok=True)
         return {
             "UV_NO_INDEX": "1",
-            "UV_OFFLINE": "1",
             "UV_FIND_LINKS": str(self.folder),
             "UV_CACHE_DIR": str(cache),
         }

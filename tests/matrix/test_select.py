@@ -58,7 +58,7 @@ def test_unknown_id_says_the_nearest(matrix: Matrix) -> None:
 
 def test_unknown_axis_says_the_nearest_and_all(matrix: Matrix) -> None:
     """A typo in an axis is answered with the axes there are."""
-    with pytest.raises(UsageError, match="no axis 'pyhton'; nearest: python.*there are alpha"):
+    with pytest.raises(UsageError, match=r"no axis 'pyhton'; nearest: python.*there are alpha"):
         _ids(matrix, pyhton="3.12")
 
 
