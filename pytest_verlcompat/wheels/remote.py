@@ -17,19 +17,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.errors import IndexUnavailableError, WheelFormatError
+from pytest_verlcompat.wheels.inflate import (
+    LOCAL_HEADER_BYTES,
+    Member,
+    PrefixReader,
+    compressed_chunks,
+    data_offset,
+    decompress,
+    inflate,
+)
 from pytest_verlcompat.wheels.transport import Transport, redact_url
 from pytest_verlcompat.wheels.zipped import (
     DEFAULT_LIMITS,
-    LOCAL_HEADER_BYTES,
     Directory,
     Limits,
-    Member,
-    PrefixReader,
     WheelFile,
     check_whole,
     collect,
-    data_offset,
-    decompress,
     parse_directory,
 )
 
@@ -170,7 +174,24 @@ class RemoteWheel:
             self._prefix = (name, PrefixReader(member, feed=feed, label=self.label))
         return self._prefix[1].upto(wanted)
 
-    def _feed(self, member: Member, *, first_bytes: int) -> Callable[[], bytes]:
+    def stream(self, name: str) -> Iterator[bytes]:
+        """Yield the content of *name* in order; fetches all of it, holds little of it.
+
+        Raises:
+            WheelFormatError: If it is missing, damaged or longer than declared.
+            IndexUnavailableError: If the server fails.
+        """
+        directory = self._members()
+        if self._whole is not None:
+            yield from self._whole.stream(name)
+            return
+        member = directory.member(name, label=self.label)
+        feed = self._feed(member, first_bytes=_MAX_PREFIX_STEP_BYTES, longest=_SPAN_BYTES)
+        yield from inflate(compressed_chunks(feed, member), member, label=self.label)
+
+    def _feed(
+        self, member: Member, *, first_bytes: int, longest: int = _MAX_PREFIX_STEP_BYTES
+    ) -> Callable[[], bytes]:
         """Return a function that fetches the member's data in growing steps."""
         position = member.offset
         step = first_bytes
@@ -183,7 +204,7 @@ class RemoteWheel:
                 return b""
             data = self._span(position, stop)
             position = stop
-            step = min(step * 2, _MAX_PREFIX_STEP_BYTES)
+            step = min(step * 2, longest)
             if started:
                 return data
             started = True
