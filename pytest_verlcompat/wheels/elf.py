@@ -43,6 +43,8 @@ _DT_GNU_HASH, _DT_VERSYM, _DT_VERNEED, _DT_VERNEEDNUM = (
     0x6FFFFFFF,
 )
 _GLOBAL, _WEAK, _UNIQUE = 1, 2, 10
+_BINDS = frozenset({_GLOBAL, _WEAK, _UNIQUE})
+_WORD = struct.Struct("<I")
 _VISIBLE = frozenset({0, 3})  # default and protected
 _VERSION_MASK = 0x7FFF
 
@@ -180,6 +182,19 @@ class Tables:
             raise self._error("has neither a hash table nor its strings behind its symbols")
         return size // _SYMBOL.size
 
+    def defines(self, index: int, name: bytes) -> bool:
+        """Return whether symbol *index* is called *name* and can be bound to."""
+        position = self._offset(_DT_SYMTAB) + index * _SYMBOL.size
+        row = _SYMBOL.unpack(self.image.read(position, _SYMBOL.size))
+        start, end = row[0], row[0] + len(name)
+        return (
+            row[3] != 0
+            and row[1] >> 4 in _BINDS
+            and row[2] & 3 in _VISIBLE
+            and self.strings[start:end] == name
+            and self.strings[end : end + 1] == b"\0"
+        )
+
     def versions(self) -> dict[int, tuple[str, str]]:
         """Return version number to (version name, soname it is expected from)."""
         if not self.has(_DT_VERNEED):
@@ -209,27 +224,55 @@ class Tables:
         return [number & _VERSION_MASK for (number,) in struct.iter_unpack("<H", body)]
 
 
+def gnu_hash(name: bytes) -> int:
+    """Return the 32-bit hash of *name* that GNU hash tables are made of."""
+    code = 5381
+    for byte in name:
+        code = (code * 33 + byte) & 0xFFFFFFFF
+    return code
+
+
 class GnuHash:
     """The GNU hash table of *tables*: which names are exported, as the loader finds them."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._image = tables.image
-        self._start = tables._offset(_DT_GNU_HASH)  # noqa: SLF001 - one parser in two classes
+        self._start = tables._offset(_DT_GNU_HASH)  # noqa: SLF001 -- one parser in two classes
         head = self._image.read(self._start, 16)
         sizes: tuple[int, int, int, int] = struct.unpack("<IIII", head)
         self.buckets, self.first, self.blooms, self.shift = sizes
         if not (0 < self.buckets < _MAX_SYMBOLS and 0 < self.blooms < _MAX_SYMBOLS):
-            raise tables._error(  # noqa: SLF001 - the same
+            raise tables._error(  # noqa: SLF001 -- the same
                 f"declares a hash table of {self.buckets} buckets; refused"
             )
-        self._bucket_start = self._start + 16 + 8 * self.blooms
-        self._chain_start = self._bucket_start + 4 * self.buckets
+        bucket_start = self._start + 16 + 8 * self.blooms
+        self._chain_start = bucket_start + 4 * self.buckets
+        body = self._image.read(self._start + 16, 8 * self.blooms + 4 * self.buckets)
+        self._blooms = struct.unpack(f"<{self.blooms}Q", body[: 8 * self.blooms])
+        self._buckets: tuple[int, ...] = struct.unpack(f"<{self.buckets}I", body[8 * self.blooms :])
+
+    def exports(self, name: str) -> bool:
+        """Return whether *name* is defined here, looked up as the dynamic loader does."""
+        encoded = name.encode()
+        code = gnu_hash(encoded)
+        word = self._blooms[(code // 64) % self.blooms]
+        if not (word >> (code % 64)) & (word >> ((code >> self.shift) % 64)) & 1:
+            return False
+        index = self._buckets[code % self.buckets]
+        while index >= self.first:
+            position = self._chain_start + 4 * (index - self.first)
+            (value,) = _WORD.unpack(self._image.read(position, 4))
+            if value | 1 == code | 1 and self._tables.defines(index, encoded):
+                return True
+            if value & 1:
+                return False
+            index += 1
+        return False
 
     def symbol_count(self) -> int:
         """Return how many dynamic symbols there are, hashed or not."""
-        body = self._image.read(self._bucket_start, 4 * self.buckets)
-        last: int = max(struct.unpack(f"<{self.buckets}I", body))
+        last = max(self._buckets)
         if last < self.first:
             return self.first
         while True:
@@ -283,6 +326,6 @@ def parse_shared_object(image: Image, *, exports: bool = False) -> SharedObject:
 
 def _exported(tables: Tables, rows: Sequence[tuple[int, int, int, int, int, int]]) -> Iterator[str]:
     for name, info, other, section, _, _ in rows:
-        bound = info >> 4 in {_GLOBAL, _WEAK, _UNIQUE}
+        bound = info >> 4 in _BINDS
         if section and name and bound and other & 3 in _VISIBLE:
             yield tables.text(name)

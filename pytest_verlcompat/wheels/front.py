@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _FIRST_BYTES = 1 << 16
 _GROWTH = 2
 _SYMBOL = struct.Struct("<IBBHQQ")
-_GLOBAL, _WEAK = 1, 2
+_GLOBAL, _WEAK, _UNIQUE = 1, 2, 10
 _VERSION_MASK = 0x7FFF
 _MAX_VERSIONS = 10_000
 _MAX_PADDING_BYTES = 1 << 16
@@ -157,7 +157,7 @@ class _Front:
             needed=tuple(_libraries(strings, used, by_library, own=self._label)),
             search_path=(),
             undefined=undefined,
-            exported=(),
+            exported=_exported(rows, strings),
             versions={key: tuple(sorted(names)) for key, names in sorted(by_library.items())},
         )
 
@@ -317,6 +317,14 @@ def _undefined(
                 )
             )
     return tuple(found)
+
+
+def _exported(rows: Iterable[tuple[int, ...]], strings: bytes) -> tuple[str, ...]:
+    return tuple(
+        _text(strings, row[0])
+        for row in rows
+        if row[3] and row[0] and row[1] >> 4 in {_GLOBAL, _WEAK, _UNIQUE} and not row[2] & 2
+    )
 
 
 def _libraries(strings: bytes, used: set[int], versioned: Iterable[str], *, own: str) -> list[str]:
