@@ -47,6 +47,7 @@ _BINDS = frozenset({_GLOBAL, _WEAK, _UNIQUE})
 _WORD = struct.Struct("<I")
 _VISIBLE = frozenset({0, 3})  # default and protected
 _VERSION_MASK = 0x7FFF
+_NO_VERSION: tuple[None, None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +130,11 @@ class Tables:
     def has(self, tag: int) -> bool:
         """Return whether the dynamic section has an entry *tag*."""
         return bool(self._values(tag))
+
+    @property
+    def has_gnu_hash(self) -> bool:
+        """Whether names can be looked up by :class:`GnuHash`."""
+        return self.has(_DT_GNU_HASH)
 
     def _offset(self, tag: int) -> int:
         address = self._one(tag)
@@ -292,35 +298,41 @@ def parse_shared_object(image: Image, *, exports: bool = False) -> SharedObject:
     """
     tables = Tables(image)
     rows = tables.symbol_rows()
-    versions = tables.versions()
-    numbers = tables.version_numbers(len(rows)) if versions else ()
-    undefined: list[Symbol] = []
-    for index, row in enumerate(rows):
-        bind = row[1] >> 4
-        if row[3] == 0 and row[0] and bind in {_GLOBAL, _WEAK}:
-            version, library = (
-                versions.get(numbers[index], (None, None)) if numbers else (None, None)
-            )
-            undefined.append(
-                Symbol(
-                    name=tables.text(row[0]),
-                    defined=False,
-                    weak=bind == _WEAK,
-                    version=version,
-                    library=library,
-                )
-            )
     by_library: dict[str, list[str]] = {}
-    for version, library in versions.values():
+    for version, library in tables.versions().values():
         by_library.setdefault(library, []).append(version)
     return SharedObject(
         machine=tables.machine,
         soname=tables.soname,
         needed=tables.needed,
         search_path=tables.search_path,
-        undefined=tuple(undefined),
+        undefined=parse_symbols(tables, rows),
         exported=tuple(_exported(tables, rows)) if exports else (),
         versions={library: tuple(sorted(names)) for library, names in sorted(by_library.items())},
+    )
+
+
+def parse_symbols(
+    tables: Tables, rows: Sequence[tuple[int, int, int, int, int, int]] | None = None
+) -> tuple[Symbol, ...]:
+    """Return the names that *tables* expect another object to define, with their versions.
+
+    Raises:
+        ElfFormatError: If a table points out of the file.
+    """
+    rows = tables.symbol_rows() if rows is None else rows
+    versions = tables.versions()
+    numbers = tables.version_numbers(len(rows)) or [0] * len(rows)
+    return tuple(
+        Symbol(
+            name=tables.text(row[0]),
+            defined=False,
+            weak=row[1] >> 4 == _WEAK,
+            version=versions.get(number, _NO_VERSION)[0],
+            library=versions.get(number, _NO_VERSION)[1],
+        )
+        for row, number in zip(rows, numbers, strict=False)
+        if row[3] == 0 and row[0] and row[1] >> 4 in {_GLOBAL, _WEAK}
     )
 
 

@@ -26,7 +26,7 @@ from pytest_verlcompat.wheels.inflate import (
     decompress,
     inflate,
 )
-from pytest_verlcompat.wheels.transport import Transport, redact_url
+from pytest_verlcompat.wheels.transport import Answer, Transport, redact_url
 from pytest_verlcompat.wheels.zipped import (
     DEFAULT_LIMITS,
     Directory,
@@ -79,6 +79,9 @@ class RemoteWheel:
         self.digest = digest
         self.fallback: str | None = None
         """Why the whole wheel was downloaded; None while it was not."""
+        self.bytes_read = 0
+        self.requests_sent = 0
+        """Of this wheel alone; a transport may serve several."""
         self._url = url
         self.transport = transport or Transport()
         self._cache = cache if digest else None
@@ -233,7 +236,7 @@ class RemoteWheel:
             yield member, data[member.offset - start : member.end - start]
 
     def _span(self, start: int, stop: int) -> bytes:
-        answer = self.transport.get(self._url, span=(start, stop), limit_bytes=stop - start)
+        answer = self._get((start, stop), limit_bytes=stop - start)
         if not answer.partial or answer.start != start or len(answer.body) != stop - start:
             raise IndexUnavailableError(
                 f"asked for {stop - start} bytes and got {len(answer.body)}",
@@ -266,14 +269,12 @@ class RemoteWheel:
     def _tail(self) -> tuple[int, bytes] | None:
         """Return the wheel's size and its last bytes, or None from a server without ranges."""
         try:
-            answer = self.transport.get(
-                self._url, span=(-_TAIL_BYTES, None), limit_bytes=_TAIL_BYTES
-            )
+            answer = self._get((-_TAIL_BYTES, None), limit_bytes=_TAIL_BYTES)
         except IndexUnavailableError:
             # Some servers know plain ranges, but refuse those that count from the end.
             answer = None
         if answer is None or (answer.partial and answer.start is None):
-            answer = self.transport.get(self._url, span=(0, 1), limit_bytes=1)
+            answer = self._get((0, 1), limit_bytes=1)
         if not answer.found:
             raise IndexUnavailableError(
                 "the index lists this file, but it is not there", where=redact_url(self._url)
@@ -285,6 +286,12 @@ class RemoteWheel:
             return size, answer.body
         return size, self._span(max(0, size - _TAIL_BYTES), size)
 
+    def _get(self, span: tuple[int, int | None], *, limit_bytes: int) -> Answer:
+        answer = self.transport.get(self._url, span=span, limit_bytes=limit_bytes)
+        self.requests_sent += 1
+        self.bytes_read += len(answer.body)
+        return answer
+
     def _download(self) -> Directory:
         self.fallback = "the server has no byte ranges; the whole wheel was downloaded"
         _LOGGER.warning("%s: %s", self.label, self.fallback)
@@ -294,6 +301,8 @@ class RemoteWheel:
             self.transport.download(
                 self._url, write=stream.write, limit_bytes=self._limits.wheel_bytes
             )
+        self.requests_sent += 1
+        self.bytes_read += path.stat().st_size
         self._whole = WheelFile(path, limits=self._limits)
         return self._whole.directory
 
