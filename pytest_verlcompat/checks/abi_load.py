@@ -30,14 +30,27 @@ _SCRIPT = """\
 import ctypes, json, os, sys
 control, libraries = sys.argv[1], sys.argv[2:]
 import torch
-for library in libraries:
+
+def load(library):
     try:
         ctypes.CDLL(library, mode=os.RTLD_NOW)
-        error = None
     except OSError as caught:
-        error = str(caught)
+        return str(caught)
+
+for library in libraries:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, json.dumps(load(library)).encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as stream:
+        told = stream.read()
+    _, status = os.waitpid(child, 0)
+    error = json.loads(told) if told else None
+    line = {"library": library, "error": error, "signal": status & 127 or None}
     with open(control, "a") as stream:
-        stream.write(json.dumps([library, error]) + "\\n")
+        stream.write(json.dumps(line) + "\\n")
 """
 
 
@@ -47,7 +60,9 @@ class LoadResult:
 
     library: str
     error: str | None
-    """The loader's message; None when it was loaded."""
+    """The loader's message; None when it bound every symbol."""
+    signal: int | None = None
+    """Signal that ended it in its initialisers, after every symbol was bound."""
 
 
 def find_driver_names(libraries: Iterable[Path]) -> tuple[str, ...]:
@@ -108,7 +123,8 @@ def load_libraries(
 ) -> tuple[LoadResult, ...]:
     """Return how loading each of *libraries* ended, after ``import torch`` under *python*.
 
-    A library that ends the process is the last one reported, with how it ended.
+    Each is loaded in a process of its own, forked after torch was imported. Fewer results
+    than libraries come back if that import itself ends the process.
 
     Args:
         python: Interpreter of the environment under test.
@@ -134,12 +150,13 @@ def load_libraries(
         limits=Limits(timeout_s=timeout_s),
     )
     lines = control.read_text().splitlines() if control.is_file() else []
-    results = [LoadResult(library=name, error=error) for name, error in map(json.loads, lines)]
+    results = tuple(LoadResult(**json.loads(line)) for line in lines)
     if len(results) < len(libraries):
         end = ended.signal or f"exit status {ended.exit_status}"
-        last = ended.tail.strip().splitlines()[-1:] or [""]
-        results.append(LoadResult(library=str(libraries[len(results)]), error=f"{end}: {last[0]}"))
-    return tuple(results)
+        last = (ended.tail.strip().splitlines() or [""])[-1]
+        lost = LoadResult(library=str(libraries[len(results)]), error=f"{end}: {last}")
+        return (*results, lost)
+    return results
 
 
 def has_driver() -> bool:

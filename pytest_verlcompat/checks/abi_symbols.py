@@ -141,12 +141,12 @@ def _other_cuda(
         provider=provider,
         cause=Cause(
             kind="ImportError",
-            first_line=f"{library}: cannot open shared object file: No such file or directory",
+            first_line=f"{extension.name}: {library}: cannot open shared object file: "
+            "No such file or directory",
             detail=(
-                f"{extension.name} was built for CUDA {verdict.other_cuda}; this build of "
-                f"{provider} brings {brings}. It loads if the libraries of CUDA "
-                f"{verdict.other_cuda} are installed where the loader looks; take the build of "
-                "torch, or of the extension, for the other CUDA."
+                f"built for CUDA {verdict.other_cuda}; this build of {provider} brings {brings}. "
+                f"It loads if the libraries of CUDA {verdict.other_cuda} are installed where the "
+                "loader looks; take the build of torch, or of the extension, for the other CUDA."
             ),
         ),
     )
@@ -231,12 +231,14 @@ def find_pin_mismatch(
     """Return releases the metadata allows but the symbols do not, and the other way round.
 
     Args:
-        pin: Specifier on torch in the metadata; None or empty allows every release.
+        pin: Specifier on torch in the metadata, empty for any; without one nothing differs.
         fits: Releases that export every symbol.
         known: Every release that was indexed.
     """
+    if pin is None:
+        return (), ()
     try:
-        allowed = {version for version in known if version in SpecifierSet(pin or "")}
+        allowed = {version for version in known if version in SpecifierSet(pin)}
     except InvalidSpecifier:
         return (), ()
     too_wide = tuple(version for version in known if version in allowed and version not in fits)

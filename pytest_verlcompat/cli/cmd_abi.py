@@ -217,8 +217,7 @@ def _print_result(result: dict[str, Any], *, exports: TorchExports) -> None:
     else:
         how = "" if result["torch_is_asked"] else " (its metadata pins it)"
         print(f"{result['target']} beside torch {result['torch']}{how}: {verdict}")
-    for finding in result["findings"]:
-        _print_finding(finding)
+    _print_findings(result["findings"])
     print(f"  locked to torch? {result['locked']}")
     if result["torch"] is not None:
         print(f"  every symbol is exported by torch {fits}")
@@ -234,6 +233,19 @@ def _print_result(result: dict[str, Any], *, exports: TorchExports) -> None:
         print(f"  {result['fallback']}")
     cost = f"{result['bytes_read']} bytes in {result['requests']} requests"
     print(f"  read {cost}, {result['duration_s']:.1f} s")
+
+
+def _print_findings(findings: list[dict[str, Any]]) -> None:
+    """Print findings, those with one cause together."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for finding in findings:
+        message = finding["cause"]["first_line"].partition(": ")[2]
+        groups.setdefault((finding["code"], message), []).append(finding)
+    for group in groups.values():
+        _print_finding(group[0])
+        names = [each["cause"]["first_line"].partition(": ")[0] for each in group[1:]]
+        if names:
+            print(f"    the same: {', '.join(names)}")
 
 
 def _print_finding(finding: dict[str, Any]) -> None:
@@ -336,9 +348,8 @@ def _make_table(args: argparse.Namespace) -> int:
         markdown = render_table(rows, exports=exports, command=_TABLE_COMMAND)
         (args.output / "abi_table.md").write_text(markdown, encoding="utf-8")
     read = sum(row.bytes_read for row in rows)
-    _tell(
-        f"{len(rows)} wheels, {len(exports.releases)} torch releases, {read} bytes, {duration_s:.1f} s"
-    )
+    against = f"{len(rows)} wheels against {len(exports.releases)} torch releases"
+    _tell(f"{against}, {read} bytes read, {duration_s:.1f} s")
     return 0
 
 

@@ -63,7 +63,7 @@ _ALWAYS_VERSIONED = frozenset(
 _PT_NOTE = 4
 _MAX_NOTES_BYTES = 4096
 _MAX_BUCKETS = 1 << 20
-_LIBRARY = re.compile(r"[A-Za-z0-9_+.-]+\.so(\.[0-9]+)*")
+_LIBRARY = re.compile(r"[A-Za-z0-9_+.-]+\.so(\.[0-9A-Za-z_]+)*")
 _LOADER = re.compile(r"ld-linux[A-Za-z0-9_.-]*\.so\.[0-9]+")
 
 

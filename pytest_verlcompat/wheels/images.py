@@ -87,6 +87,7 @@ class SparseImage:
     def __init__(self, parts: Iterable[tuple[int, bytes]], *, label: str) -> None:
         self.label = label
         self._parts = sorted(parts, key=lambda part: part[0])
+        self.kept_bytes = sum(len(body) for _, body in self._parts)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return exactly *size* bytes from *offset*.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LOCAL_HEADER_BYTES = 30
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _CHUNK_BYTES = 1 << 18
+_PIECE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +149,10 @@ def inflate(chunks: Iterable[bytes], member: Member, *, label: str) -> Iterator[
     where = f"{label}: {member.name}"
     decompressor = zlib.decompressobj(-15) if member.method == zipfile.ZIP_DEFLATED else None
     size = crc = 0
-    for chunk in chunks:
-        pending = chunk
+    # Small pieces, because what a decompressor leaves over is copied.
+    pieces = (chunk[i : i + _PIECE_BYTES] for chunk in chunks for i in _starts(chunk))
+    for piece in pieces:
+        pending = piece
         while pending:
             content = pending
             if decompressor is not None:
@@ -169,3 +172,7 @@ def inflate(chunks: Iterable[bytes], member: Member, *, label: str) -> Iterator[
             yield content
     if (size, crc) != (member.size_bytes, member.crc):
         raise WheelFormatError("its content does not have the declared CRC", where=where)
+
+
+def _starts(chunk: bytes) -> range:
+    return range(0, len(chunk), _PIECE_BYTES)

@@ -83,13 +83,15 @@ _CUDA = re.compile(
     r"cuda[A-Z]|__cuda[A-Z]|cublas|cudnn|cusparse|curand|cufft|cusolver|cutensor|nvrtc|"
     r"nvJitLink|nvshmem|cufile|cuFile|nvtx|nvjpeg|npp"
 )
-_CUDA_LIBRARY = re.compile(
-    r"lib(?:cudart|cublas|cublasLt|nvrtc|nvJitLink|cusparse|cupti|nvjpeg|nppc)\.so\.(\d+)"
+_CUDA_LIBRARY = re.compile(r"lib(?:cudart|cublas|cublasLt|nvrtc|nvJitLink|cupti|nvjpeg)\.so\.(\d+)")
+_CUDA_NAMED = re.compile(
+    r"lib(?:cudart|cublas|cudnn|cusparse|curand|cufft|cusolver|cutensor|cupti|nvrtc|nvJitLink|"
+    r"nvshmem|cufile|nvToolsExt|nvjpeg|npp)"
 )
 _TORCH_LIBRARY = re.compile(r"lib(?:c10|torch)\w*\.so")
 _SYSTEM_LIBRARY = re.compile(
     r"ld-linux|lib(?:c|m|dl|rt|pthread|util|resolv|stdc\+\+|gcc_s|gomp|atomic|mvec|quadmath)"
-    r"[-.\w]*\.so"
+    r"(?:-[0-9a-f]+|\.[0-9a-f]{8})?\.so"
 )
 _DRIVER_LIBRARY = re.compile(r"lib(?:cuda|nvidia-ml)\.so\.1")
 
@@ -126,7 +128,7 @@ def origin_of_library(soname: str) -> Origin:
         return Origin.NCCL
     if soname.startswith("libpython"):
         return Origin.PYTHON
-    if _CUDA.match(soname.removeprefix("lib")):
+    if _CUDA_NAMED.match(soname):
         return Origin.CUDA
     return Origin.SYSTEM if _SYSTEM_LIBRARY.match(soname) else Origin.OTHER
 
@@ -183,7 +185,10 @@ def newest(versions: Iterable[str], *, prefix: str) -> str | None:
 
 
 def cuda_majors(sonames: Iterable[str]) -> tuple[int, ...]:
-    """Return the CUDA majors that *sonames* name, such as 12 for ``libcudart.so.12``."""
+    """Return the CUDA majors that *sonames* name, such as 12 for ``libcudart.so.12``.
+
+    Libraries with a count of their own (cuFFT, cuSPARSE, cuRAND) are left out.
+    """
     found = {_CUDA_LIBRARY.fullmatch(soname) for soname in sonames}
     return tuple(sorted({int(match[1]) for match in found if match}))
 
@@ -201,4 +206,7 @@ def demangle(name: str) -> str:
         tree = parse(name)
     except (NotImplementedError, ValueError, IndexError, AssertionError, RecursionError):
         return name
-    return str(tree) if tree is not None else name
+    if tree is None:
+        return name
+    # The reader puts the qualifier of a member function before its parameters.
+    return re.sub(r"^([^()]*) const(\(.*\))$", r"\1\2 const", str(tree))
