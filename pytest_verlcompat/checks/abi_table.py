@@ -20,9 +20,9 @@ from pytest_verlcompat.checks.abi_symbols import (
     render_versions,
 )
 from pytest_verlcompat.errors import VerlcompatError
+from pytest_verlcompat.wheels.archive import open_wheel
 from pytest_verlcompat.wheels.index import IndexClient, IndexFile, choose_wheel
 from pytest_verlcompat.wheels.needs import WheelNeeds, read_needs
-from pytest_verlcompat.wheels.remote import RemoteWheel
 from pytest_verlcompat.wheels.symbols import newest
 from pytest_verlcompat.wheels.transport import Transport
 
@@ -127,14 +127,15 @@ def _make_row(
     file: IndexFile, *, exports: TorchExports, cache: MemberCache | None, transport: Transport
 ) -> TableRow:
     started = time.monotonic()
-    with RemoteWheel(file.url, digest=file.sha256, cache=cache, transport=transport) as wheel:
-        try:
+    read = 0
+    try:
+        with open_wheel(file.url, digest=file.sha256, cache=cache, transport=transport) as wheel:
             needs = read_needs(wheel, cache=cache)
-        except VerlcompatError as error:
-            needs = WheelNeeds(
-                label=file.filename, extensions=(), torch_pin=None, problems=(str(error),)
-            )
-        read = wheel.bytes_read
+            read = wheel.bytes_read
+    except VerlcompatError as error:
+        needs = WheelNeeds(
+            label=file.filename, extensions=(), torch_pin=None, problems=(str(error),)
+        )
     bound = [each for each in needs.extensions if each.torch]
     fits = find_abi_range(bound, exports=exports)
     versions = exports.versions

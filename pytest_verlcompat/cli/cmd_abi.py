@@ -48,12 +48,12 @@ from pytest_verlcompat.wheels.cache import MemberCache, default_cache_folder
 from pytest_verlcompat.wheels.exports import (
     load_exports,
     merge_exports,
+    parse_exports,
     read_release,
     render_exports,
 )
 from pytest_verlcompat.wheels.index import IndexClient, IndexFile, choose_wheel
 from pytest_verlcompat.wheels.needs import WheelNeeds, read_file_needs, read_needs
-from pytest_verlcompat.wheels.remote import RemoteWheel
 
 if TYPE_CHECKING:
     import argparse
@@ -173,7 +173,7 @@ def _read_target(
         needs = WheelNeeds(label=path.name, extensions=(extension,), torch_pin=None, problems=())
         return needs, target, (0, 0)
     file = _find_file(target, args)
-    with RemoteWheel(file.url, digest=file.sha256, cache=cache) as remote:
+    with open_wheel(file.url, digest=file.sha256, cache=cache) as remote:
         found = read_needs(remote, cache=cache)
         cost = (remote.bytes_read, remote.requests_sent)
         return found, f"{file.project} {file.version}", cost
@@ -358,7 +358,8 @@ _MEASURED = frozenset({"bytes_read", "duration_s"})
 
 
 def _index_torch(args: argparse.Namespace) -> int:
-    exports = load_exports()
+    target = args.output or _DATA
+    exports = parse_exports(target.read_bytes()) if target.is_file() else load_exports()
     client = IndexClient.configured()
     files = client.releases("torch")
     wanted = args.index_torch
@@ -377,13 +378,13 @@ def _index_torch(args: argparse.Namespace) -> int:
     finally:
         # A wheel that cannot be read must not cost those that were.
         if added:
-            _write_exports(merge_exports(exports, added), target=args.output or _DATA)
+            _write_exports(merge_exports(exports, added), target=target)
     return 0
 
 
 def _read_torch(file: IndexFile, *, client: IndexClient) -> ReleaseExports:
     started = time.monotonic()
-    with RemoteWheel(file.url, digest=file.sha256, transport=client.transport) as wheel:
+    with open_wheel(file.url, digest=file.sha256, transport=client.transport) as wheel:
         found = read_release(wheel, version=str(file.version), sha256=file.sha256)
         cost = wheel.bytes_read
     count = sum(map(len, found.names.values()))

@@ -185,6 +185,10 @@ class WheelFile:
 
     def __init__(self, path: Path, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.label = path.name
+        self.fallback: str | None = None
+        self.bytes_read = 0
+        self.requests_sent = 0
+        """Like a remote wheel's: over the network, nothing."""
         self._path = path
         self._limits = limits
         try:

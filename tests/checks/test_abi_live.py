@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -22,14 +23,17 @@ from tests.abi_objects import (
     use,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a torch to copy."""
+    return build_torch(tmp_path_factory.mktemp("built"), version="2.9.1+cu128")
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
+def site(built: Path, tmp_path: Path) -> Path:
     """Return a site-packages with torch and nothing that binds to it."""
-    return build_torch(tmp_path / "site-packages", version="2.9.1+cu128")
+    return Path(shutil.copytree(built, tmp_path / "site-packages"))
 
 
 def install(site: Path, *needs: str, name: str = "ext/_C.so") -> None:

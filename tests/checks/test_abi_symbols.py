@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,14 +109,8 @@ def test_other_cuda_major_is_a_finding_of_its_own(
 ) -> None:
     """The loader looks for libraries first, so this is what it would say."""
     path = build_extension(tmp_path, needs=["_ZN2at5emptyEv"], torch=torch)
-    cudart = torch / "nvidia" / "cuda_runtime" / "lib" / "libcudart.so.12"
-    path = build_extension(tmp_path, needs=["_ZN2at5emptyEv"], torch=torch)
-    needed = (*read_file_needs(path).needed, cudart.name)
-    extension = read_file_needs(path, name="ext/_C.so")
-    extension = type(extension)(
-        **{slot: getattr(extension, slot) for slot in extension.__slots__}
-        | {"needed": needed, "cuda": (12,)}
-    )
+    extension = replace(read_file_needs(path, name="ext/_C.so"), cuda=(12,))
+    extension = replace(extension, needed=(*extension.needed, "libcudart.so.12"))
     needs = WheelNeeds(label="ext", extensions=(extension,), torch_pin=None, problems=())
 
     (found,) = findings(needs, exports, "2.9.1+cu130")
@@ -134,7 +129,7 @@ def test_unreadable_object_is_unknown_not_good(exports: TorchExports) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "fits", "locked"),
+    "case",
     [
         ([OLD_CHECK], ("2.8.0", "2.9.1"), "to a range: 2.8.0-2.9.1"),
         ([NEW_CHECK], ("2.10.0",), "yes: to 2.10"),
@@ -142,16 +137,17 @@ def test_unreadable_object_is_unknown_not_good(exports: TorchExports) -> None:
         (["_ZN2at4goneEv"], (), "yes: to a torch not known here"),
         (["PyList_New"], KNOWN, "no: binds to nothing of torch"),
     ],
+    ids=lambda case: case[2],
 )
 def test_locked_to_torch_is_answered_in_words(
     tmp_path: Path,
     torch: Path,
+    *,
     exports: TorchExports,
-    names: list[str],
-    fits: tuple[str, ...],
-    locked: str,
+    case: tuple[list[str], tuple[str, ...], str],
 ) -> None:
     """The column of the table."""
+    names, fits, locked = case
     needs = needs_of(tmp_path, torch, *names)
     found = find_abi_range(needs.extensions, exports=exports)
 

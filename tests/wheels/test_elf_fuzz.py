@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tracemalloc
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,9 +16,6 @@ from pytest_verlcompat.wheels.front import NotInFrontError, parse_front
 from pytest_verlcompat.wheels.images import SparseImage, keep_loaded_parts
 from pytest_verlcompat.wheels.symbols import classify_needs, demangle
 from tests.abi_objects import compile_shared, define, use
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CASES = int(os.environ.get("VERLCOMPAT_FUZZ_CASES", "300"))
 _MEMORY_BYTES = 500 << 20
@@ -90,9 +86,13 @@ def _read_in_every_way(body: bytes) -> None:
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(which=st.integers(0, 2), changes=_MUTATIONS, cut=st.one_of(st.none(), st.integers(0, 16000)))
+@given(
+    which=st.integers(0, 2),
+    changes=_MUTATIONS,
+    cut=st.one_of(st.none(), st.integers(0, 16000)),
+)
 def test_mutated_objects_are_read_or_refused(
-    bodies: list[bytes], which: int, changes: list[tuple[int, int, int]], cut: int | None
+    bodies: list[bytes], *, which: int, changes: list[tuple[int, int, int]], cut: int | None
 ) -> None:
     """Only our own errors come out, each case within seconds and 500 MB."""
     body = _mutate(bodies[which], changes, cut)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_verlcompat.wheels.archive import open_wheel
 from pytest_verlcompat.wheels.elf import Symbol
 from pytest_verlcompat.wheels.fatbin import find_architectures
 from pytest_verlcompat.wheels.images import FileImage
@@ -16,7 +17,6 @@ from pytest_verlcompat.wheels.needs import (
     read_file_needs,
     read_needs,
 )
-from pytest_verlcompat.wheels.archive import open_wheel
 from pytest_verlcompat.wheels.symbols import (
     Binding,
     Origin,
@@ -108,7 +108,7 @@ def test_floors_are_compared_as_numbers() -> None:
 
 
 def test_cuda_major_is_read_where_libraries_count_with_cuda() -> None:
-    """cuSPARSE 12 belongs to CUDA 13 and must not be taken for CUDA 12."""
+    """The cuSPARSE 12 belongs to CUDA 13 and must not be taken for CUDA 12."""
     assert cuda_majors(["libcudart.so.13", "libcusparse.so.12", "libcurand.so.10"]) == (13,)
 
 
@@ -155,7 +155,8 @@ def test_binding_is_stable_only_without_cpp_names(
 
 def test_gpu_architectures_are_read_from_the_fat_binary(tmp_path: Path) -> None:
     """Machine code and PTX are told apart; padding between containers is skipped."""
-    entry = ".short {kind}\n.short 0\n.long 64\n.quad 0\n.quad 0\n.short 0\n.short 8\n.long {arch}\n.zero 32\n"
+    entry = ".short {kind}\n.short 0\n.long 64\n.quad 0\n.quad 0\n"
+    entry += ".short 0\n.short 8\n.long {arch}\n.zero 32\n"
     container = ".long 0xba55ed50\n.short 1\n.short 16\n.quad {size}\n"
     text = (
         container.format(size=128) + entry.format(kind=2, arch=90) + entry.format(kind=2, arch=100)
