@@ -87,6 +87,10 @@ class _Environment:
     opened: dict[Path, _Library | None] = field(default_factory=dict)
     loaded: dict[str, Path] = field(default_factory=dict)
     """Soname to file, for what ``import torch`` has loaded before any extension."""
+    owned: dict[str, Path] = field(default_factory=dict)
+    """File name to file, for the shared objects of the distribution that is judged.
+
+    Packages load their own libraries by path before what needs them."""
 
     def open(self, path: Path) -> _Library:
         """Return the library at *path*.
@@ -120,7 +124,7 @@ class _Environment:
             candidate = folder / soname
             if candidate.is_file():
                 return candidate
-        return None
+        return self.owned.get(soname)
 
     def closure(self, start: _Library) -> dict[str, _Library | None]:
         """Return soname to library for all that the loader opens; None where it finds none."""
@@ -161,12 +165,14 @@ def check_installed(root: Path) -> LiveReport:
         scanned = 0
         if torch is not None:
             findings += _load_torch(environment, torch=torch)
-            for name, owner in _recorded_objects(root):
-                scanned += 1
-                found = _judge(environment, name=name, owner=owner, torch=torch)
-                if found is not None:
-                    judged.append(name)
-                    findings += found
+            for owner, names in _recorded_objects(root):
+                environment.owned = {name.rpartition("/")[2]: root / name for name in names}
+                scanned += len(names)
+                for name in names:
+                    found = _judge(environment, name=name, owner=owner, torch=torch)
+                    if found is not None:
+                        judged.append(name)
+                        findings += found
     return LiveReport(torch=torch, judged=tuple(judged), scanned=scanned, findings=tuple(findings))
 
 
@@ -209,8 +215,8 @@ def _load_torch(environment: _Environment, *, torch: str) -> list[Finding]:
     return findings
 
 
-def _recorded_objects(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield each recorded shared object inside of *root*, with name and version of its owner."""
+def _recorded_objects(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield name and version of each distribution, with its shared objects inside of *root*."""
     for record in sorted(root.glob("*.dist-info/RECORD")):
         name, _, version = record.parent.name.removesuffix(".dist-info").rpartition("-")
         if name == "torch" or name.startswith(("nvidia_", "triton")):
@@ -219,10 +225,10 @@ def _recorded_objects(root: Path) -> Iterator[tuple[str, str]]:
             body = record.read_bytes()
         except OSError:
             continue
-        for match in _RECORDED.finditer(body):
-            path = match[1].decode("utf-8", "replace")
-            if ".." not in path.split("/") and not path.startswith("/"):
-                yield path, f"{name} {version}"
+        paths = [match[1].decode("utf-8", "replace") for match in _RECORDED.finditer(body)]
+        inside = [path for path in paths if ".." not in path.split("/") and path[0] != "/"]
+        if inside:
+            yield f"{name} {version}", inside
 
 
 def _judge(environment: _Environment, *, name: str, owner: str, torch: str) -> list[Finding] | None:
