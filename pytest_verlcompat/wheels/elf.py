@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _SYMBOL = struct.Struct("<IBBHQQ")
 _PAIR = struct.Struct("<QQ")
 _MAX_SYMBOLS = 4_000_000
+_MAX_CHAIN = 100_000
+_MAX_NAME_BYTES = 1 << 18
 _MAX_STRINGS_BYTES = 256 << 20
 _MAX_VERSIONS = 10_000
 _DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ = 1, 4, 5, 6, 10
@@ -146,7 +148,7 @@ class Tables:
 
     def text(self, start: int) -> str:
         """Return the string at *start* of the string table."""
-        end = self.strings.find(b"\0", start)
+        end = self.strings.find(b"\0", start, start + _MAX_NAME_BYTES)
         if not 0 <= start < len(self.strings) or end < 0:
             raise self._error(f"names the string {start}, outside of its string table")
         return self.strings[start:end].decode("utf-8", "replace")
@@ -207,11 +209,15 @@ class Tables:
             return {}
         found: dict[int, tuple[str, str]] = {}
         position = self._offset(_DT_VERNEED)
+        left = _MAX_VERSIONS
         for _ in range(min(self._one(_DT_VERNEEDNUM), _MAX_VERSIONS)):
             row = struct.unpack("<HHIII", self.image.read(position, 16))
             library = self.text(row[2])
             inner = position + row[3]
-            for _ in range(min(row[1], _MAX_VERSIONS)):
+            for _ in range(row[1]):
+                left -= 1
+                if left < 0:
+                    raise self._error(f"needs more than {_MAX_VERSIONS} versions; refused")
                 version = struct.unpack("<IHHII", self.image.read(inner, 16))
                 found[version[2] & _VERSION_MASK] = (self.text(version[3]), library)
                 if version[4] == 0:
@@ -265,15 +271,16 @@ class GnuHash:
         word = self._blooms[(code // 64) % self.blooms]
         if not (word >> (code % 64)) & (word >> ((code >> self.shift) % 64)) & 1:
             return False
-        index = self._buckets[code % self.buckets]
-        while index >= self.first:
+        start = self._buckets[code % self.buckets]
+        if start < self.first:
+            return False
+        for index in range(start, start + _MAX_CHAIN):
             position = self._chain_start + 4 * (index - self.first)
             (value,) = _WORD.unpack(self._image.read(position, 4))
             if value | 1 == code | 1 and self._tables.defines(index, encoded):
                 return True
             if value & 1:
                 return False
-            index += 1
         return False
 
     def symbol_count(self) -> int:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _FIRST_BYTES = 1 << 16
+_LAST_BYTES = 64 << 20
 _GROWTH = 2
 _SYMBOL = struct.Struct("<IBBHQQ")
 _GLOBAL, _WEAK, _UNIQUE = 1, 2, 10
@@ -34,6 +35,7 @@ _VERSION_MASK = 0x7FFF
 _MAX_VERSIONS = 10_000
 _MAX_PADDING_BYTES = 1 << 16
 _NEVER_VERSIONED = re.compile(r"_ZNK?(3c10|2at|5torch|8pybind11)|_?Py[A-Z_]|_ITM_|__gmon_start__")
+# Old enough to be versioned on every system; newer ones may come from a static library.
 _ALWAYS_VERSIONED = frozenset(
     {
         "__cxa_finalize",
@@ -44,7 +46,6 @@ _ALWAYS_VERSIONED = frozenset(
         "_Unwind_Resume",
         "_Znwm",
         "_ZdlPv",
-        "_ZdlPvm",
         "memcpy",
         "memmove",
         "memset",
@@ -54,8 +55,6 @@ _ALWAYS_VERSIONED = frozenset(
         "malloc",
         "free",
         "abort",
-        "_ZSt20__throw_length_errorPKc",
-        "_ZSt17__throw_bad_allocv",
     }
 )
 
@@ -101,7 +100,7 @@ def parse_front(read_prefix: Callable[[int], bytes], *, label: str) -> SharedObj
         try:
             return _Front(body, limit=limit, label=label).parse(machine, segments)
         except _TooShortError:
-            if size >= limit:
+            if size >= min(limit, _LAST_BYTES):
                 raise NotInFrontError(label) from None
             if len(body) < size:
                 raise ElfFormatError(
@@ -223,10 +222,12 @@ class _Front:
 
     def _read_versions(self, position: int, strings: bytes) -> dict[int, tuple[str, str]]:
         found: dict[int, tuple[str, str]] = {}
+        left = _MAX_VERSIONS
         while True:
             version, inner_count, file, first, following = self._unpack("<HHIII", position)
             library = _text(strings, file)
-            if version != 1 or not 0 < inner_count < _MAX_VERSIONS or not _is_library(library):
+            left -= inner_count
+            if version != 1 or inner_count == 0 or left < 0 or not _is_library(library):
                 raise NotInFrontError(self._label)
             inner = position + first
             for _ in range(inner_count):

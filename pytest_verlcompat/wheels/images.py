@@ -30,6 +30,7 @@ _LITTLE_ENDIAN = 1
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _MAX_SEGMENTS = 1024
+_KEPT_BYTES = 256 << 20
 _MACHINES = {62: "x86_64", 183: "aarch64"}
 
 
@@ -164,16 +165,21 @@ def keep_loaded_parts(
         if len(head) >= 1 << 16:
             break
     _, segments = parse_segments(SparseImage([(0, bytes(head))], label=label))
-    wanted = [
-        (segment.offset, segment.offset + segment.file_bytes)
-        for segment in segments
-        if (segment.kind == PT_DYNAMIC and segment.file_bytes <= MAX_DYNAMIC_BYTES)
-        or (
-            segment.kind == PT_LOAD
-            and not segment.flags & PF_EXECUTE
-            and segment.file_bytes <= part_bytes
-        )
-    ]
+    wanted = sorted(
+        {
+            (segment.offset, segment.offset + segment.file_bytes)
+            for segment in segments
+            if (segment.kind == PT_DYNAMIC and segment.file_bytes <= MAX_DYNAMIC_BYTES)
+            or (
+                segment.kind == PT_LOAD
+                and not segment.flags & PF_EXECUTE
+                and segment.file_bytes <= part_bytes
+            )
+        }
+    )
+    total = sum(stop - start for start, stop in wanted)
+    if total > _KEPT_BYTES:
+        raise ElfFormatError(f"declares {total} bytes of data to keep; refused", where=label)
     kept = [(start, bytearray()) for start, _ in wanted]
     position = 0
 
