@@ -59,7 +59,7 @@ def is_explanation(output: str) -> bool:
 def parse_explanation(output: str) -> Explanation:
     """Return the premises in what uv wrote, at most eight."""
     text = output[output.index(_HEAD) + len(_HEAD) :].partition("cause:")[2] or output
-    body, _, hints = text.partition("\nhint:")
+    body, _, _hints = text.partition("\nhint:")
     premises = list(dict.fromkeys(_premises(body)))
     names = tuple(dict.fromkeys(name for each in premises for name in _sides(each)))
     return Explanation(

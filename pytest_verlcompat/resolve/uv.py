@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from pytest_verlcompat.errors import IndexUnavailableError, ToolMissingError, WheelFormatError
 from pytest_verlcompat.process.run import Ended, Limits, run
@@ -53,10 +54,7 @@ _KEPT_SETTINGS = (
     "UV_NATIVE_TLS",
     "UV_SYSTEM_CERTS",
 )
-_PICK = re.compile(
-    r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;]+)(?:\s*;[^#]*)?(?:\s+#\s*via\s+(.*))?$"
-)
-_PRERELEASE = re.compile(r"marker \(e\.g\., ([A-Za-z0-9._-]+==[^)\s]+)\)")
+_PICK = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;]+)(?:\s*;[^#]*)?(?:\s+#\s*via\s+(.*))?$")
 _MOST_ATTEMPTS = 8
 _LIVE_S = 600
 _NO_SOLUTION = 1
@@ -101,8 +99,8 @@ class Shelf(Protocol):
     def is_listed(self, name: str, version: str | None) -> bool:
         """Return whether the index lists the release, or any for None."""
 
-    def is_yanked(self, name: str, version: str) -> bool:
-        """Return whether every file of the release is yanked."""
+    def remark(self, name: str, version: str) -> str:
+        """Return why the release cannot be taken, as the end of a sentence; may be empty."""
 
 
 class Resolver:
@@ -163,7 +161,7 @@ class Resolver:
             return Answer(resolution=Resolution.ERRORED, why=(_first_error(output),))
         explanation = parse_explanation(output)
         try:
-            return self._learn(asked, output, explanation) or Answer(
+            return self._learn(asked, explanation) or Answer(
                 resolution=Resolution.UNRESOLVABLE,
                 why=(*explanation.sentences, *self._remarks(explanation)),
                 between=explanation.distributions,
@@ -172,21 +170,21 @@ class Resolver:
         except (IndexUnavailableError, WheelFormatError) as error:
             return Answer(resolution=Resolution.ERRORED, why=(str(error),))
 
-    def _learn(self, asked: _Asked, output: str, explanation: Explanation) -> _Asked | None:
+    def _learn(self, asked: _Asked, explanation: Explanation) -> _Asked | None:
         """Return a better way of asking, or None if the explanation stands."""
-        unlocked = [each for each in _PRERELEASE.findall(output) if each not in asked.prereleases]
-        if unlocked:
-            return replace(asked, prereleases=(*asked.prereleases, *unlocked))
         known = {(each.name, each.version) for each in asked.static}
         for name, version in explanation.sdist_only:
-            if (name, version) in known or self._shelf.is_yanked(name, version):
+            if (name, version) in known:
                 continue
             metadata = self._shelf.read_sdist(name, version)
             if metadata is not None:
                 return replace(asked, static=(*asked.static, metadata))
-        for name, version in explanation.absent:
-            if not self._shelf.is_listed(name, version):
+        for name, wanted in explanation.absent:
+            if not self._shelf.is_listed(name, wanted):
                 continue
+            pin = f"{name}=={wanted}"
+            if wanted and Version(wanted).is_prerelease and pin not in asked.prereleases:
+                return replace(asked, prereleases=(*asked.prereleases, pin))
             # uv read another page than the index serves now: a cut one stays in its cache.
             if name not in asked.refresh:
                 return replace(asked, refresh=(*asked.refresh, name))
@@ -195,10 +193,9 @@ class Resolver:
     def _remarks(self, explanation: Explanation) -> list[str]:
         """Return what the index knows about pins that uv calls unusable."""
         return [
-            f"{name}=={version} is yanked, and only a direct requirement may pin such a release"
-            if self._shelf.is_yanked(name, version)
-            else f"{name}=={version} has a source distribution only"
+            f"{name}=={version} {remark}"
             for name, version in explanation.sdist_only
+            if (remark := self._shelf.remark(name, version))
         ]
 
     def _call(self, question: Question, asked: _Asked) -> tuple[Ended, str]:
@@ -257,18 +254,18 @@ def find_settings(*, index_url: str, cache: Path, environ: Mapping[str, str]) ->
         ToolMissingError: If there is no uv.
     """
     beside = Path(sys.executable).with_name("uv")
-    program = str(beside) if beside.is_file() else shutil.which("uv", path=environ.get("PATH"))
+    found = str(beside) if beside.is_file() else None
+    program = found or shutil.which("uv", path=environ.get("PATH"))
     if program is None:
-        raise ToolMissingError("not on PATH; install it, for instance: python -m pip install uv",
-                               where="uv")
+        raise ToolMissingError(
+            "not on PATH; install it, for instance: python -m pip install uv", where="uv"
+        )
     env = _environment(environ)
     ended = run([program, "--version"], env=env, cwd=Path.cwd(), limits=Limits(timeout_s=20))
     words = ended.tail.split()
     if ended.exit_status != 0 or len(words) < 2:  # noqa: PLR2004 -- "uv" and a version
         raise ToolMissingError("does not say its version; install it anew", where=program)
-    return Settings(
-        program=program, version=" ".join(words[:2]), index_url=index_url, cache=cache
-    )
+    return Settings(program=program, version=" ".join(words[:2]), index_url=index_url, cache=cache)
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -319,6 +316,6 @@ def _resolved(output: str, asked: _Asked) -> Answer:
 def _first_error(output: str) -> str:
     """Return the lines that say what failed, without addresses."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"(?:error|cause|Caused by|×|╰─▶)", line)]
+    errors = [line for line in lines if re.match(r"(?:error|cause|Caused by)", line)]
     text = "; ".join(errors[:3] or lines[-2:]) or "the resolver ended without a word"
     return re.sub(r"[a-z]+://\S+", "<address>", text)[:500]
