@@ -1,1 +1,1 @@
-"""From requirements to versions: one question to the resolver, or the whole space of them."""
+"""From a cell to a lock, and from requirements to an answer: one, or the whole space of them."""

@@ -9,7 +9,9 @@ confirmed.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import json
+import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -245,13 +247,19 @@ def merge_ledgers(folders: Iterable[Path], into: Path) -> int:
 
 
 def _append_line(path: Path, line: str) -> None:
+    """Append *line* in one write under a lock; a torn line before it stays alone.
+
+    Not flushed to the disk each time: what a power cut takes is asked again.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as sink:
-        size = sink.seek(0, 2)
-        if size:
-            sink.seek(size - 1)
-        whole = not size or sink.read(1) == b"\n"
-        sink.write((b"" if whole else b"\n") + line.encode() + b"\n")
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        size = os.fstat(handle).st_size
+        whole = not size or os.pread(handle, 1, size - 1) == b"\n"
+        os.write(handle, (b"" if whole else b"\n") + line.encode() + b"\n")
+    finally:
+        os.close(handle)
 
 
 def _lines(path: Path) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_verlcompat.resolve.keep import Keep
-    from pytest_verlcompat.resolve.uv import Resolver
+    from pytest_verlcompat.resolve.resolver import Resolver
 
 _AHEAD = 4
 """Questions handed out per worker, so that Ctrl-C does not wait for a long queue."""
