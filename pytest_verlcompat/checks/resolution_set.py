@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,6 +11,7 @@ from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.finding import Finding, Weight
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     from packaging.requirements import Requirement
@@ -47,6 +47,9 @@ class Shelf(Protocol):
 
     def requires(self, name: str, version: Version) -> Sequence[Requirement] | None:
         """Return what a release requires; None if it is unknown."""
+
+    def native(self, name: str, version: str) -> tuple[str, ...]:
+        """Return the compiled languages in the sdist of a release without wheels."""
 
     def requires_python(self, name: str, version: Version) -> str | None:
         """Return the Requires-Python of a release; None if it states none."""

@@ -1,4 +1,4 @@
-"""Every trap in a set that the resolver calls a success: all rules of this folder, in name order."""
+"""Find what is wrong with a set that the resolver calls a success: every rule, in name order."""
 
 from __future__ import annotations
 

@@ -11,7 +11,11 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
+from pytest_verlcompat.checks.resolution_set import ResolvedSet
+from pytest_verlcompat.checks.resolution_traps import find_traps
 from pytest_verlcompat.errors import IndexUnavailableError, UsageError
+from pytest_verlcompat.model.codec import encode
+from pytest_verlcompat.resolve.keep import Keep
 from pytest_verlcompat.resolve.ledger import AXES
 from pytest_verlcompat.resolve.open import open_resolver
 from pytest_verlcompat.resolve.question import (
@@ -22,9 +26,13 @@ from pytest_verlcompat.resolve.question import (
     Resolution,
     parse_requirements,
 )
+from pytest_verlcompat.wheels.cache import default_cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pytest_verlcompat.model.finding import Finding
+    from pytest_verlcompat.resolve.shelf import IndexShelf
 
 _STATUS = {Resolution.RESOLVED: 0, Resolution.UNRESOLVABLE: 1}
 
@@ -41,14 +49,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Return 0, 1 or 8; see the module."""
     question = _question(args)
-    with open_resolver() as (resolver, _shelf):
+    with open_resolver() as (resolver, shelf):
         answer = resolver.ask(question)
         version = resolver.settings.version
+        traps = _traps(question, answer, shelf)
     if args.json:
-        print(json.dumps(_body(question, answer, resolver=version), indent=2))
+        body = {**_body(question, answer, resolver=version), "traps": encode(traps)}
+        print(json.dumps(body, indent=2))
     else:
-        print("\n".join(_lines(question, answer)))
+        print("\n".join([*_lines(question, answer), *map(_trap_line, traps)]))
     return _STATUS.get(answer.resolution, IndexUnavailableError.exit_status)
+
+
+def _traps(question: Question, answer: Answer, shelf: IndexShelf) -> tuple[Finding, ...]:
+    if answer.resolution is not Resolution.RESOLVED:
+        return ()
+    day = dt.datetime.now(dt.timezone.utc).date()
+    keep = Keep(default_cache_folder() / "space.sqlite")
+    shelf.remember_uploads(keep.load_uploads(day=day))
+    shelf.prefetch_uploads(answer.picks)
+    keep.save_uploads({name: shelf.uploads(name) for name in answer.picks}, day=day)
+    keep.close()
+    return find_traps(set_of(question, answer), shelf)
+
+
+def set_of(question: Question, answer: Answer) -> ResolvedSet:
+    """Return a resolved *answer* as the rules look at it."""
+    return ResolvedSet(
+        requirements=question.requirements,
+        python=question.python,
+        as_of=question.as_of or dt.datetime.now(dt.timezone.utc).date(),
+        picks=answer.picks,
+        via=answer.via,
+        sdists=answer.sdists,
+        prereleases=answer.prereleases,
+    )
+
+
+def _trap_line(finding: Finding) -> str:
+    return f"  trap, {finding.weight.value}: {finding.cause.first_line}"
 
 
 def _question(args: argparse.Namespace) -> Question:

@@ -5,21 +5,25 @@ Deleting the file costs time only: sets are asked for again.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sqlite3
 import threading
 import zlib
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from pytest_verlcompat.resolve.question import Answer, Resolution
 
 if TYPE_CHECKING:
-    import datetime as dt
+    from collections.abc import Mapping
     from pathlib import Path
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS asked (question TEXT PRIMARY KEY, as_of TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sets (digest TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uploads (name TEXT PRIMARY KEY, day TEXT, body TEXT) WITHOUT ROWID;
 """
 
 
@@ -76,3 +80,31 @@ class Keep:
             via={name: tuple(askers) for name, askers in body["via"].items()},
             sdists=tuple(body["sdists"]),
         )
+
+    def save_uploads(self, known: Mapping[str, Mapping[Version, dt.date]], *, day: dt.date) -> None:
+        """Keep upload days per name, as they were read on *day*."""
+        rows = [
+            (
+                name,
+                str(day),
+                json.dumps({str(version): str(when) for version, when in days.items()}),
+            )
+            for name, days in known.items()
+        ]
+        with self._lock:
+            self._connection.execute("BEGIN")
+            self._connection.executemany("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?)", rows)
+            self._connection.execute("COMMIT")
+
+    def load_uploads(self, *, day: dt.date) -> dict[str, dict[Version, dt.date]]:
+        """Return the upload days that were read on *day*."""
+        query = "SELECT name, body FROM uploads WHERE day = ?"
+        with self._lock:
+            rows = self._connection.execute(query, [str(day)]).fetchall()
+        return {
+            name: {
+                Version(version): dt.date.fromisoformat(when)
+                for version, when in json.loads(body).items()
+            }
+            for name, body in rows
+        }

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.resolve.shelf import IndexShelf
 from pytest_verlcompat.resolve.resolver import Resolver, find_settings
+from pytest_verlcompat.resolve.shelf import IndexShelf
 from pytest_verlcompat.wheels.cache import MemberCache, default_cache_folder
 from pytest_verlcompat.wheels.index import IndexClient
 from pytest_verlcompat.wheels.settings import find_index_settings
@@ -36,7 +36,7 @@ def open_resolver(
     environment = os.environ if environ is None else environ
     index_url = find_index_settings(environment).urls[0]
     members = MemberCache(folder)
-    shelf = IndexShelf(IndexClient((index_url,), cache=members))
+    shelf = IndexShelf(IndexClient((index_url,), cache=members), index_url=index_url)
     settings = find_settings(index_url=index_url, cache=folder / "uv")
     with tempfile.TemporaryDirectory(prefix="verlcompat-") as work:
         try:

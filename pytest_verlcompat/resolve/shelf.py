@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
+from pypi_simple import ACCEPT_JSON_PREFERRED
 
+from pytest_verlcompat.errors import WheelFormatError
 from pytest_verlcompat.resolve.sdist import SdistMetadata, read_sdist
+from pytest_verlcompat.resolve.uploads import parse_uploads
 
 if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from packaging.requirements import Requirement
+
     from pytest_verlcompat.wheels.index import IndexClient, IndexFile
 
 _SDIST_LIMIT_BYTES = 64 << 20
@@ -20,10 +29,13 @@ _SDIST_LIMIT_BYTES = 64 << 20
 class IndexShelf:
     """The index behind *client*; remembers what it read, safe to share between threads."""
 
-    def __init__(self, client: IndexClient) -> None:
+    def __init__(self, client: IndexClient, *, index_url: str) -> None:
         self._client = client
+        self._index_url = index_url
         self._lock = threading.Lock()
         self._sdists: dict[tuple[str, str], SdistMetadata | None] = {}
+        self._uploads: dict[str, Mapping[Version, dt.date]] = {}
+        self._requires: dict[tuple[str, str], Sequence[Requirement] | None] = {}
 
     def files(self, name: str, version: str | None = None) -> tuple[IndexFile, ...]:
         """Return the files of a release, or of all for None; empty if there are none.
@@ -82,3 +94,68 @@ class IndexShelf:
                     file.url, write=sink.write, limit_bytes=_SDIST_LIMIT_BYTES
                 )
             return read_sdist(path)
+
+    def native(self, name: str, version: str) -> tuple[str, ...]:
+        """Return the compiled languages in the sdist of a release without wheels.
+
+        Raises:
+            IndexUnavailableError: If it cannot be fetched.
+        """
+        metadata = self.read_sdist(name, version)
+        return () if metadata is None else metadata.native
+
+    def uploads(self, name: str) -> Mapping[Version, dt.date]:
+        """Return the first upload day of each final, unyanked release that has a wheel.
+
+        Raises:
+            IndexUnavailableError: If the index does not answer with a list of files.
+        """
+        if name not in self._uploads:
+            url = f"{self._index_url.rstrip('/')}/{name}/"
+            headers = {"Accept": ACCEPT_JSON_PREFERRED}
+            answer = self._client.transport.get(url, headers=headers)
+            self._uploads[name] = parse_uploads(answer) if answer.found else {}
+        return self._uploads[name]
+
+    def prefetch_uploads(self, names: Iterable[str], *, workers: int = 8) -> None:
+        """Read the pages of *names* side by side.
+
+        Raises:
+            IndexUnavailableError: If one of them cannot be read.
+        """
+        with ThreadPoolExecutor(workers) as pool:
+            for _ in pool.map(self.uploads, [name for name in names if name not in self._uploads]):
+                pass
+
+    def upload_days(self) -> Mapping[str, Mapping[Version, dt.date]]:
+        """Return everything read so far, to be kept for another run of the same day."""
+        return self._uploads
+
+    def remember_uploads(self, known: Mapping[str, Mapping[Version, dt.date]]) -> None:
+        """Take in what another run of the same day read."""
+        self._uploads.update(known)
+
+    def requires(self, name: str, version: Version) -> Sequence[Requirement] | None:
+        """Return what a release requires; None if it has no wheel that says so.
+
+        Raises:
+            IndexUnavailableError: If its metadata cannot be fetched.
+        """
+        key = (name, str(version))
+        if key not in self._requires:
+            wheels = [file for file in self.files(name, str(version)) if file.is_wheel]
+            try:
+                metadata = self._client.metadata(wheels[0]) if wheels else None
+            except WheelFormatError:
+                metadata = None
+            self._requires[key] = None if metadata is None else metadata.requires_dist or []
+        return self._requires[key]
+
+    def requires_python(self, name: str, version: Version) -> str | None:
+        """Return the Requires-Python of a release; None if it states none.
+
+        Raises:
+            IndexUnavailableError: If the index does not answer with a list of files.
+        """
+        stated = (file.requires_python for file in self.files(name, str(version)))
+        return next((text for text in stated if text), None)
