@@ -54,7 +54,7 @@ def execute(args: argparse.Namespace) -> int:
     executor = LocalExecutor(workspace=workspace, machine=describe_machine(), say=_Progress())
     ran = [executor.run_cell(cell, probes=wanted, again=args.again) for cell in cells]
     report = make_report(workspace, matrix)
-    publish(report, folder=workspace.reports)
+    publish(report, root=workspace.root)
     return _close(report, ran, started=started)
 
 
