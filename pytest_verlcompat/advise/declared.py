@@ -238,15 +238,16 @@ def _within(known: Sequence[str], specifier: SpecifierSet | None) -> list[str]:
 
 def render_markdown(rows: Iterable[Row], *, day: str, python: str, glibc: str) -> str:
     """Return the table as Markdown."""
+    scope = f"Python {python}, glibc {glibc}, as of {day}."
+    columns = ("verl", "engine", "declared", "documented", "gated", "extra resolves")
+    columns = (*columns, "bare resolves", "imports", "disagreements")
     lines = [
         "# Declared against true",
         "",
-        f"Python {python}, glibc {glibc}, as of {day}. "
-        + "`extra` is `verl[engine]==X engine==Y`, `bare` is `verl==X engine==Y`.",
+        f"{scope} `extra` is `verl[engine]==X engine==Y`, `bare` is `verl==X engine==Y`.",
         "",
-        "| verl | engine | declared | documented | gated | extra resolves | bare resolves |"
-        + " imports | disagreements |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(columns)} |",
+        "|---" * len(columns) + "|",
     ]
     lines += [_line(row) for row in rows]
     return "\n".join(lines) + "\n"

@@ -11,15 +11,12 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
-
 from pytest_verlcompat.model.finding import Weight
 from pytest_verlcompat.resolve.question import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pytest_verlcompat.checks.resolution_set import Shelf
     from pytest_verlcompat.model.finding import Finding
     from pytest_verlcompat.resolve.question import Answer
     from pytest_verlcompat.resolve.space import SpaceCell
@@ -73,7 +70,12 @@ class Timeline:
 
 
 def find_rot(
-    cell: SpaceCell, *, born: dt.date, today: dt.date, look: Callable[[dt.date], State]
+    cell: SpaceCell,
+    *,
+    born: dt.date,
+    today: dt.date,
+    look: Callable[[dt.date], State],
+    released: Callable[[str, dt.date], str | None],
 ) -> Timeline:
     """Return what happened to *cell* between *born* and *today*.
 
@@ -82,6 +84,7 @@ def find_rot(
         born: The day it is asked about as of its release.
         today: The last complete day.
         look: Returns the state of a day; it is asked about some ten days per fault.
+        released: Returns the version of a distribution that came out on a day, if one did.
     """
     first, last = look(born), look(today)
     for state in (first, last):
@@ -89,8 +92,8 @@ def find_rot(
             why = "; ".join(state.answer.why)
             return Timeline(cell=cell, born=born, today=today, turns=(), born_with=(), unknown=why)
     turns = [
-        _turn(fault, finding, good=born, bad=today, look=look)
-        for fault, finding in last.faults.items()
+        _turn(fault, look=look, released=released, days=(born, today))
+        for fault in last.faults
         if fault not in first.faults
     ]
     return Timeline(
@@ -105,42 +108,42 @@ def find_rot(
 
 def _turn(
     fault: str,
-    finding: Finding | None,
     *,
-    good: dt.date,
-    bad: dt.date,
+    days: tuple[dt.date, dt.date],
     look: Callable[[dt.date], State],
+    released: Callable[[str, dt.date], str | None],
 ) -> Turn:
     """Return a day on which *fault* is there and was not the day before."""
+    good, bad = days
     while bad - good > _ONE:
         middle = good + (bad - good) // 2
         state = look(middle)
         if state.answer.resolution is Resolution.ERRORED:
-            good += _ONE  # narrow it from the sound side; a wrong guess costs a question only
+            good += _ONE  # unknown: narrow from the sound side and try another day
         elif fault in state.faults:
             bad = middle
         else:
             good = middle
     before, after = look(good).answer, look(bad)
-    finding = after.faults.get(fault) or finding
+    finding = after.faults.get(fault)
+    if finding is None:  # unresolvable: nothing was picked, but somebody released something
+        new = {name: released(name, bad) for name in after.answer.between}
+        culprits = [f"{name} {version}" for name, version in new.items() if version]
+        sentence = "; ".join(after.answer.why)
+        return Turn(fault=fault, day=bad, culprits=tuple(culprits), others=0, sentence=sentence)
     moved = _moved(before.picks, after.answer.picks)
     named = _named(finding)
-    culprits = {name: text for name, text in moved.items() if name in named} or moved
-    if not after.answer.picks:  # unresolvable: nothing was picked on that day
-        culprits = {}
-    sentence = finding.cause.first_line if finding else "; ".join(after.answer.why)
+    culprits = [f"{name} {change}" for name, change in moved.items() if name in named]
     return Turn(
         fault=fault,
         day=bad,
-        culprits=tuple(f"{name} {text}" for name, text in sorted(culprits.items())),
-        others=len(moved) - len(culprits),
-        sentence=sentence,
+        culprits=tuple(culprits or [f"{name} {change}" for name, change in moved.items()]),
+        others=len(moved) - len(culprits) if culprits else 0,
+        sentence=finding.cause.first_line,
     )
 
 
-def _named(finding: Finding | None) -> set[str]:
-    if finding is None:
-        return set()
+def _named(finding: Finding) -> set[str]:
     words = f"{finding.provider} {finding.cause.first_line} {finding.cause.detail or ''}"
     return {word.strip(":;,()<>=!0123456789.").lower() for word in words.split()}
 
@@ -152,16 +155,6 @@ def _moved(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str
         for name in names
         if before.get(name) != after.get(name)
     }
-
-
-def uploaded_on(culprit: str, shelf: Shelf) -> dt.date | None:
-    """Return the day the new version in *culprit* came out; None where the index does not say."""
-    name, _, change = culprit.partition(" ")
-    try:
-        version = Version(change.rpartition(" ")[2])
-    except InvalidVersion:
-        return None
-    return shelf.uploads(name).get(version)
 
 
 def render_markdown(timelines: Iterable[Timeline]) -> str:

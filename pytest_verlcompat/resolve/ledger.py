@@ -173,8 +173,6 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.torn_lines = 0
-        """Lines that were cut by a crash; they are left alone and count as never written."""
         self._lock = threading.Lock()
         self._facts: dict[str, dict[dt.date | None, Fact]] = {}
         self._runs: list[Run] = []
@@ -199,7 +197,7 @@ class Ledger:
         """Write *fact* and flush it."""
         with self._lock:
             self._keep(fact)
-            _append_line(self.folder / f"{fact.cell.verl}.jsonl", render_fact(fact))
+            append_line(self.folder / f"{fact.cell.verl}.jsonl", render_fact(fact))
 
     def has_run(self, run: Run) -> bool:
         """Return whether a run over the same cells, of the same day and resolver, is recorded."""
@@ -212,18 +210,16 @@ class Ledger:
         self._runs.append(run)
         body = {"schema": SCHEMA_VERSION, "as_of": run.as_of.isoformat(), "cells": run.cells}
         body |= {"selection": run.selection, "resolver": run.resolver, "policy": run.policy}
-        _append_line(self.folder / _RUNS, json.dumps(body, separators=(",", ":")))
+        append_line(self.folder / _RUNS, json.dumps(body, separators=(",", ":")))
 
     def _keep(self, fact: Fact) -> None:
         self._facts.setdefault(fact.cell.id, {})[fact.as_of] = fact
 
     def _load(self) -> None:
         for path in sorted(self.folder.glob("*.jsonl")):
-            for number, line in enumerate(_lines(path), 1):
+            for number, line in read_lines(path):
                 where = f"{path.name}:{number}"
-                if not _is_json(line):
-                    self.torn_lines += bool(line.strip())
-                elif path.name == _RUNS:
+                if path.name == _RUNS:
                     self._runs.append(_parse_run(line, where=where))
                 else:
                     self._keep(parse_fact(line, where=where))
@@ -233,20 +229,18 @@ def merge_ledgers(folders: Iterable[Path], into: Path) -> int:
     """Add to *into* every line of *folders* it lacks; return how many that were."""
     added = 0
     for folder in folders:
-        for path in sorted(folder.glob("*.jsonl")):
-            target = into / path.name
-            known = (
-                set(target.read_text(encoding="utf-8").splitlines()) if target.exists() else set()
-            )
-            for line in _lines(path):
-                if line not in known and _is_json(line):
-                    _append_line(target, line)
+        for path in sorted(folder.rglob("*.jsonl")):
+            target = into / path.relative_to(folder)
+            known = {line for _, line in read_lines(target)} if target.exists() else set()
+            for _, line in read_lines(path):
+                if line not in known:
+                    append_line(target, line)
                     known.add(line)
                     added += 1
     return added
 
 
-def _append_line(path: Path, line: str) -> None:
+def append_line(path: Path, line: str) -> None:
     """Append *line* in one write under a lock; a torn line before it stays alone.
 
     Not flushed to the disk each time: what a power cut takes is asked again.
@@ -262,8 +256,11 @@ def _append_line(path: Path, line: str) -> None:
         os.close(handle)
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines()
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each whole line of *path*; what a crash cut is left out."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if _is_json(line):
+            yield number, line
 
 
 def _is_json(line: str) -> bool:
