@@ -239,8 +239,8 @@ def _within(known: Sequence[str], specifier: SpecifierSet | None) -> list[str]:
 def render_markdown(rows: Iterable[Row], *, day: str, python: str, glibc: str) -> str:
     """Return the table as Markdown."""
     scope = f"Python {python}, glibc {glibc}, as of {day}."
-    columns = ("verl", "engine", "declared", "documented", "gated", "extra resolves")
-    columns = (*columns, "bare resolves", "imports", "disagreements")
+    columns = ["verl", "engine", "declared", "documented", "gated", "extra resolves"]
+    columns += ["bare resolves", "imports", "disagreements"]
     lines = [
         "# Declared against true",
         "",

@@ -136,7 +136,6 @@ def set_of(fact: Fact, answer: Answer) -> ResolvedSet:
         picks=answer.picks,
         via=answer.via,
         sdists=answer.sdists,
-        prereleases=fact.prereleases,
     )
 
 

@@ -29,7 +29,6 @@ class ResolvedSet:
     via: Mapping[str, tuple[str, ...]]
     """Who in the set asked for each."""
     sdists: tuple[str, ...] = ()
-    prereleases: tuple[str, ...] = ()
 
     def version(self, name: str) -> Version | None:
         """Return the picked version of *name*; None if it is not in the set."""

@@ -82,7 +82,6 @@ def set_of(question: Question, answer: Answer) -> ResolvedSet:
         picks=answer.picks,
         via=answer.via,
         sdists=answer.sdists,
-        prereleases=answer.prereleases,
     )
 
 
@@ -119,7 +118,6 @@ def _body(question: Question, answer: Answer, *, resolver: str) -> dict[str, Any
         "versions": dict(answer.picks),
         "axes": _axes(answer),
         "sdists": answer.sdists,
-        "prereleases": answer.prereleases,
         "why": answer.why,
         "between": answer.between,
         "duration_s": round(answer.duration_s, 3),

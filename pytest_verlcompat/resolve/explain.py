@@ -23,7 +23,7 @@ _LIST = re.compile(r"(one of|following versions of \S+):\n((?:[ \t]{8,}\S.*\n)+)
 _START = re.compile(r"^(?:Because|And because|And|Since) ")
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _PREMISE = re.compile(
-    r" depends on | has no |have no | no versions? of | was not found | were not found "
+    r" depends? on | has no |have no | no versions? of | was not found | were not found "
     r"| was yanked| does not satisfy | (?:is|are) available|(?:is|are) incompatible with "
     r"| requires | needs to be downloaded | is unusable|cannot be (?:installed|built)"
 )
@@ -32,7 +32,7 @@ _NO_RELEASE = re.compile(rf"no versions? of ({_NAME})(?:\[[^\]]*\])?==([^\s,]+)"
 _NO_PROJECT = re.compile(rf"({_NAME})(?:\[[^\]]*\])? (?:was|were) not found in")
 _BETWEEN = re.compile(
     r" and you require .*| and (?:because )?"
-    r"(?=there |only |all |[\w.-]+\S* (?:depends|has|have|was|were|requires) )"
+    r"(?=there |only |all |[\w.-]+\S* (?:depends?|has|have|was|were|requires) )"
 )
 _SIDE = re.compile(rf"^({_NAME})(?:\[[^\]]*\])?")
 
@@ -102,7 +102,7 @@ def _flat(text: str) -> str:
 
 def _sides(premise: str) -> list[str]:
     """Return the distributions on the two sides of a premise."""
-    left, _, right = premise.partition(" depends on ")
+    left, _, right = premise.replace(" depend on ", " depends on ").partition(" depends on ")
     sides = [left, right.removeprefix("one of ").strip()] if right else [premise]
     found = []
     for side in sides:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _RUNS = "runs.jsonl"
-_LISTS = ("sdists", "prereleases", "why", "between")
+_LISTS = ("sdists", "why", "between")
 
 AXES = (
     "torch",
@@ -58,7 +58,6 @@ class Fact:
     """Distributions in the set."""
     axes: Mapping[str, str] = field(default_factory=dict)
     sdists: tuple[str, ...] = ()
-    prereleases: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
     between: tuple[str, ...] = ()
     policy: int = POLICY
@@ -93,7 +92,6 @@ def fact_of(cell: SpaceCell, as_of: dt.date | None, answer: Answer, *, resolver:
         count=len(answer.picks) if resolved else None,
         axes={name: answer.picks[name] for name in AXES if name in answer.picks},
         sdists=answer.sdists,
-        prereleases=answer.prereleases,
         why=answer.why,
         between=answer.between,
     )
@@ -119,7 +117,6 @@ def render_fact(fact: Fact) -> str:
         "count": fact.count,
         "axes": {k: v for k, v in sorted(fact.axes.items()) if k not in {"verl", cell.engine}},
         "sdists": fact.sdists,
-        "prereleases": fact.prereleases,
         "why": fact.why,
         "between": fact.between,
     }

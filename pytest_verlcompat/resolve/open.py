@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,15 @@ from pytest_verlcompat.resolve.shelf import IndexShelf
 from pytest_verlcompat.wheels.cache import MemberCache, default_cache_folder
 from pytest_verlcompat.wheels.index import IndexClient
 from pytest_verlcompat.wheels.settings import find_index_settings
+from pytest_verlcompat.wheels.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
 def open_resolver(
-    *, cache: Path | None = None, environ: Mapping[str, str] | None = None
+    *, cache: Path | None = None, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[tuple[Resolver, IndexShelf]]:
     """Yield a resolver and the index it is checked against.
 
@@ -33,13 +35,15 @@ def open_resolver(
     """
     folder = cache or default_cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    environment = os.environ if environ is None else environ
-    index_url = find_index_settings(environment).urls[0]
+    index_url = find_index_settings(os.environ).urls[0]
     members = MemberCache(folder)
-    shelf = IndexShelf(IndexClient((index_url,), cache=members), index_url=index_url)
+    shelf = IndexShelf(
+        IndexClient((index_url,), transport=Transport(sleep=sleep), cache=members),
+        index_url=index_url,
+    )
     settings = find_settings(index_url=index_url, cache=folder / "uv")
     with tempfile.TemporaryDirectory(prefix="verlcompat-") as work:
         try:
-            yield Resolver(settings, work=Path(work), shelf=shelf), shelf
+            yield Resolver(settings, work=Path(work), shelf=shelf, sleep=sleep), shelf
         finally:
             members.close()

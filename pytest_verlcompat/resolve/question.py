@@ -77,8 +77,6 @@ class Answer:
     """Who in the set asked for it; empty for what the question itself asked for."""
     sdists: tuple[str, ...] = ()
     """``name==version`` of those that have no wheel and would be built."""
-    prereleases: tuple[str, ...] = ()
-    """``name==version`` of pre-releases that only another distribution's pin asks for."""
     why: tuple[str, ...] = ()
     """The decisive sentences of the explanation, or what went wrong."""
     between: tuple[str, ...] = ()

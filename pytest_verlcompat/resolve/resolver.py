@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from pytest_verlcompat.errors import IndexUnavailableError, WheelFormatError
 from pytest_verlcompat.process.environ import tool_environ
@@ -85,8 +84,6 @@ class _Asked:
 
     static: tuple[SdistMetadata, ...] = ()
     """Pins without a wheel, and what their sdists say."""
-    prereleases: tuple[str, ...] = ()
-    """Pre-releases that another distribution pins; uv takes them only when told to."""
     refresh: tuple[str, ...] = ()
     """Distributions whose cached page is not to be trusted."""
 
@@ -166,10 +163,9 @@ class Resolver:
                 resolution=Resolution.UNRESOLVABLE,
                 why=(*explanation.sentences, *self._remarks(explanation)),
                 between=explanation.distributions,
-                prereleases=asked.prereleases,
             )
         except (IndexUnavailableError, WheelFormatError) as error:
-            return Answer(resolution=Resolution.ERRORED, why=(str(error),))
+            return Answer(resolution=Resolution.ERRORED, why=(_without_addresses(str(error)),))
 
     def _learn(self, asked: _Asked, explanation: Explanation) -> _Asked | None:
         """Return a better way of asking, or None if the explanation stands."""
@@ -183,9 +179,6 @@ class Resolver:
         for name, wanted in explanation.absent:
             if not self._shelf.is_listed(name, wanted):
                 continue
-            pin = f"{name}=={wanted}"
-            if wanted and Version(wanted).is_prerelease and pin not in asked.prereleases:
-                return replace(asked, prereleases=(*asked.prereleases, pin))
             # uv read another page than the index serves now: a cut one stays in its cache.
             if name not in asked.refresh:
                 return replace(asked, refresh=(*asked.refresh, name))
@@ -204,7 +197,6 @@ class Resolver:
             place = Path(folder)
             asked_for = "\n".join(question.requirements) + "\n"
             (place / "requirements.in").write_text(asked_for, encoding="utf-8")
-            (place / "prereleases.txt").write_text("\n".join(asked.prereleases), encoding="utf-8")
             (place / "uv.toml").write_text(self._config(question, asked), encoding="utf-8")
             ended = run(
                 self._command(question, asked),
@@ -230,8 +222,6 @@ class Resolver:
             words += ["--refresh-package", name]
         if question.newest is not None:
             words += ["--exclude-newer", question.newest]
-        if asked.prereleases:
-            words += ["--constraints", "prereleases.txt"]
         return words
 
     def _config(self, question: Question, asked: _Asked) -> str:
@@ -302,7 +292,6 @@ def _resolved(output: str, asked: _Asked) -> Answer:
         picks=picks,
         via=via,
         sdists=tuple(sdists),
-        prereleases=asked.prereleases,
     )
 
 
@@ -311,4 +300,9 @@ def _first_error(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(?:error|cause|Caused by)", line)]
     text = "; ".join(errors[:3] or lines[-2:]) or "the resolver ended without a word"
-    return re.sub(r"[a-z]+://\S+", "<address>", text)[:500]
+    return _without_addresses(text)[:500]
+
+
+def _without_addresses(text: str) -> str:
+    """Return *text* fit for a record: which host was asked is nobody's business."""
+    return re.sub(r"[a-z]+://[^\s`]+", "<address>", text)
