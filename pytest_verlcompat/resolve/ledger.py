@@ -157,9 +157,7 @@ def parse_fact(line: str, *, where: str) -> Fact:
             set_digest=body.get("set"),
             count=body.get("count"),
             axes=axes,
-            **{
-                key: tuple(body.get(key, ())) for key in ("sdists", "prereleases", "why", "between")
-            },
+            **{key: tuple(body.get(key, ())) for key in _LISTS},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EvidenceError(f"not a fact about the space: {error!r}", where=where) from error
