@@ -14,6 +14,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_verlcompat.advise.space_rot import Looker
+from pytest_verlcompat.advise.space_tables import write_declared, write_rot, write_traps
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.matrix.load import load_axis
 from pytest_verlcompat.resolve.keep import Keep
@@ -33,8 +35,10 @@ from pytest_verlcompat.wheels.cache import default_cache_folder
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from pytest_verlcompat.model.axis import Axis
+    from pytest_verlcompat.resolve.shelf import IndexShelf
     from pytest_verlcompat.resolve.space import SpaceCell
     from pytest_verlcompat.resolve.sweep import Step
 
@@ -65,6 +69,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--merge", type=Path, nargs="+", help="take in the ledgers in these folders"
     )
+    parser.add_argument(
+        "--table",
+        action="append",
+        choices=["declared", "traps", "rot"],
+        help="write that table below reports/space/ from what is known; asks for no new cell",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say how much is to be done")
 
 
@@ -75,19 +85,23 @@ def execute(args: argparse.Namespace) -> int:
         print(f"{merge_ledgers(args.merge, folder)} lines were new")
         return 0
     today = _today(args.as_of)
-    releases = {
-        name: releases_of(load_axis(args.root / "matrix" / "axes" / f"{name}.toml"))
+    axes = {
+        name: load_axis(args.root / "matrix" / "axes" / f"{name}.toml")
         for name in ("verl", "vllm", "sglang")
     }
+    releases = {name: releases_of(axis) for name, axis in axes.items()}
     cells = tuple(find_cells(releases, _selection(args)))
     if not cells:
         raise UsageError("no cell is selected; see the axes verl, vllm and sglang")
     cache = default_cache_folder()
     keep = Keep(cache / "space.sqlite")
-    with open_resolver(cache=cache) as (resolver, _shelf):
+    with open_resolver(cache=cache) as (resolver, shelf):
         desk = Desk(
             releases=releases, today=today, ledger=Ledger(folder), keep=keep, resolver=resolver
         )
+        if args.table:
+            _write_tables(args, cells, desk, axes=axes, shelf=shelf)
+            return 0
         todo = find_todo(cells, desk)
         print(f"{len(cells)} cells, {len(todo)} to do, as of {today}", file=sys.stderr)
         if args.dry_run:
@@ -97,6 +111,56 @@ def execute(args: argparse.Namespace) -> int:
             desk.ledger.append_run(run_of(cells, desk))
     keep.close()
     return int(errored > 0)
+
+
+def _write_tables(
+    args: argparse.Namespace,
+    cells: Sequence[SpaceCell],
+    desk: Desk,
+    *,
+    axes: Mapping[str, Axis],
+    shelf: IndexShelf,
+) -> None:
+    """Write the tables that were asked for, over the facts of the selection."""
+    folder = args.root / "reports" / "space"
+    known = (desk.ledger.latest(cell) for cell in cells)
+    facts = [fact for fact in known if fact is not None]
+    looker = Looker(desk.resolver, shelf, keep=desk.keep)
+    for table in args.table:
+        path = folder / f"{table}.md"
+        if table == "declared":
+            python = args.python[0] if args.python else "3.12"
+            count = write_declared(
+                path, axes=axes, ledger=desk.ledger, today=desk.today, python=python
+            )
+            print(f"{count} rows disagree with themselves")
+        elif table == "traps":
+            count = write_traps(
+                path,
+                facts,
+                ledger=desk.ledger,
+                resolver=desk.resolver,
+                shelf=shelf,
+                keep=desk.keep,
+                today=desk.today,
+                tell=_tell,
+            )
+            print(f"{count} resolved cells fall into a trap")
+        else:
+            count = write_rot(
+                path,
+                facts,
+                looker=looker,
+                ledger=desk.ledger,
+                today=desk.today,
+                workers=args.workers,
+                tell=_tell,
+            )
+            print(f"{count} pairs rotted")
+
+
+def _tell(count: int) -> None:
+    print(f"{count} looked at", file=sys.stderr, flush=True)
 
 
 def _go(todo: Sequence[SpaceCell], desk: Desk, *, workers: int) -> int:
