@@ -1,0 +1,1 @@
+"""What evidence says a reader should change."""
