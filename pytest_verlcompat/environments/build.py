@@ -32,6 +32,7 @@ _MARKER = "verlcompat.json"
 _INSTALL_TIMEOUT_S = 3600.0
 _LEAST_FREE_BYTES = 1 << 30
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_BUILD_FAILED = re.compile(r"failed to build|build backend returned an error", re.IGNORECASE)
 _NO_HASH = re.compile(r"hash mismatch", re.IGNORECASE)
 
 
@@ -52,9 +53,18 @@ class Environment:
     """Whether it was there already."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildFailure:
+    """The stack's own build failed: a source distribution that does not compile here."""
+
+    messages: str
+    """The end of what uv said."""
+    duration_s: float
+
+
 def build_environment(
     cell: Cell, lock: Lock, *, folder: Path, say: Callable[[str], None]
-) -> Environment:
+) -> Environment | BuildFailure:
     """Return the environment of *lock*, built if it is not in *folder* yet.
 
     Two runs that want the same environment wait for each other.
@@ -63,7 +73,7 @@ def build_environment(
         InterpreterMissingError: If the machine lacks the cell's Python.
         DiskSpaceError: If the disk is full, or about to be.
         IndexUnavailableError: If files have to be fetched and cannot be.
-        EnvironmentBuildError: If uv could not install the lock.
+        EnvironmentBuildError: If uv could not install the lock for another reason.
     """
     place = folder / hashlib.sha256(f"{lock.sha256} {cell.python}".encode()).hexdigest()[:16]
     with hold(folder / f"{place.name}.lock", say=say):
@@ -107,7 +117,9 @@ def hold(path: Path, *, say: Callable[[str], None] = lambda _: None) -> Iterator
         yield
 
 
-def _build(cell: Cell, lock: Lock, *, place: Path, say: Callable[[str], None]) -> Environment:
+def _build(
+    cell: Cell, lock: Lock, *, place: Path, say: Callable[[str], None]
+) -> Environment | BuildFailure:
     python = find_python(cell.python)
     place.parent.mkdir(parents=True, exist_ok=True)
     free_bytes = shutil.disk_usage(place.parent).free
@@ -119,15 +131,17 @@ def _build(cell: Cell, lock: Lock, *, place: Path, say: Callable[[str], None]) -
     shutil.rmtree(place, ignore_errors=True)
     say(f"building {len(lock.versions)} distributions for Python {cell.python}")
     started = time.monotonic()
-    _uv(["venv", "--no-project", "--no-config", "--python", str(python), str(place)], cell)
+    _call(["venv", "--no-project", "--no-config", "--python", str(python), str(place)], cell)
     inside = place / "bin" / "python"
-    _uv(
+    failure = _call(
         [
             *("pip", "install", "--python", str(inside), "--no-deps", "--require-hashes"),
             *("--link-mode", "hardlink", "-r", str(lock.path)),
         ],
         cell,
     )
+    if failure is not None:
+        return failure
     duration_s = time.monotonic() - started
     check = call_uv(["pip", "check", "--python", str(inside)], timeout_s=120)
     environment = Environment(
@@ -156,10 +170,11 @@ def _mark(place: Path, environment: Environment, lock: Lock) -> None:
     written.replace(place / _MARKER)
 
 
-def _uv(words: list[str], cell: Cell) -> None:
+def _call(words: list[str], cell: Cell) -> BuildFailure | None:
+    """Call uv; return the stack's failure, raise whatever is not the stack's."""
     ended = call_uv(words, timeout_s=_INSTALL_TIMEOUT_S)
     if ended.exit_status == 0:
-        return
+        return None
     if _NO_SPACE.search(ended.messages):
         raise DiskSpaceError(f"the disk filled up: {ended.last_line}", where=cell.id)
     if ended.index_unreachable:
@@ -170,6 +185,8 @@ def _uv(words: list[str], cell: Cell) -> None:
         raise EnvironmentBuildError(
             f"the index serves other bytes than were locked: {ended.messages}", where=cell.id
         )
+    if _BUILD_FAILED.search(ended.messages):
+        return BuildFailure(messages=ended.messages, duration_s=round(ended.duration_s, 3))
     how = "ran out of time" if ended.timed_out else f"ended with {ended.exit_status}"
     raise EnvironmentBuildError(f"uv {words[0]} {how}: {ended.messages}", where=cell.id)
 
