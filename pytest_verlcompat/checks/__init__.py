@@ -1,0 +1,1 @@
+"""Static checks: what wheels and sources say, judged without running any of it."""
