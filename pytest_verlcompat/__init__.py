@@ -2,3 +2,5 @@
 
 Importing this package costs nothing: every room is imported where it is used.
 """
+
+__version__ = "0.1.0"

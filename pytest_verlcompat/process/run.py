@@ -75,6 +75,7 @@ def run(
     cwd: Path,
     limits: Limits,
     log: Path | None = None,
+    output: Path | None = None,
     redact: Callable[[str], str] = str,
 ) -> Ended:
     """Return how the command *argv* ended.
@@ -82,6 +83,7 @@ def run(
     Args:
         env: The whole environment of the command; nothing of ours is added but the mark.
         log: File its redacted output goes to; ``None`` keeps the tail only.
+        output: File its standard output goes to, as it is; the log then holds its messages alone.
         redact: Applied to every line before it is kept or written.
 
     Raises:
@@ -92,14 +94,15 @@ def run(
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(Log(log, redact=redact))
+        target = stack.enter_context(output.open("wb")) if output else None
         try:
             process = subprocess.Popen(
                 [os.fspath(word) for word in argv],
                 env={**env, MARK: mark},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stdout=target or subprocess.PIPE,
+                stderr=subprocess.PIPE if target else subprocess.STDOUT,
                 start_new_session=True,
             )
         except OSError as error:
@@ -228,13 +231,15 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _pipe(process: subprocess.Popen[bytes]) -> int:
-    assert process.stdout is not None  # noqa: S101 -- Popen was told to open it
-    return process.stdout.fileno()
+    pipe = process.stdout or process.stderr
+    assert pipe is not None  # noqa: S101 -- Popen was told to open one of them
+    return pipe.fileno()
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
     process.wait()
 
 

@@ -1,0 +1,135 @@
+"""Sessions only; judgement lives in the package, so the command runs the very same cells.
+
+One session per declared cell, ``cell(<cell id>)``, and one per axis value that a cell has,
+``matrix(vllm='0.11.0')``. Only nox and the standard library are imported here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.8.10"  # sessions say whether they may run under -j
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "tests"]
+
+ROOT = Path(__file__).parent
+MATRIX = ROOT / "matrix"
+TOOL = ROOT / ".nox" / "verlcompat" / "bin" / "verlcompat"
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+
+
+def _groups(*names: str) -> list[str]:
+    return [word for name in names for word in ("--group", name)]
+
+
+@nox.session(reuse_venv=True, default=False)
+def verlcompat(session: nox.Session) -> None:
+    """Install the command that the cell sessions call."""
+    session.install("--editable", ".[cli]", silent=True)
+
+
+def _run_cells(session: nox.Session, *words: str) -> None:
+    session.run(str(TOOL), "run", *words, *session.posargs, external=True)
+
+
+def _declare_cell(cell_id: str) -> None:
+    @nox.session(
+        name=f"cell({cell_id})",
+        venv_backend="none",
+        requires=["verlcompat"],
+        default=False,
+        allow_parallel=True,
+    )
+    def cell(session: nox.Session) -> None:
+        _run_cells(session, cell_id)
+
+    cell.__doc__ = "Build and probe this cell."
+
+
+def _declare_axis_value(axis: str, value: str, count: int) -> None:
+    @nox.session(
+        name=f"matrix({axis}='{value}')",
+        venv_backend="none",
+        requires=["verlcompat"],
+        default=False,
+        allow_parallel=True,
+    )
+    def matrix(session: nox.Session) -> None:
+        _run_cells(session, "--where", f"{axis}={value}")
+
+    matrix.__doc__ = f"Build and probe {count} cell{'s' if count != 1 else ''}."
+
+
+def _declare_cells() -> None:
+    counts: dict[tuple[str, str], int] = {}
+    for path in sorted((MATRIX / "cells").glob("*.toml")):
+        _declare_cell(path.stem)
+        try:
+            values = nox.project.load_toml(path).get("values", {})
+        except ValueError:
+            continue  # `verlcompat run` names file and key
+        for pair in values.items():
+            counts[pair] = counts.get(pair, 0) + 1
+    for (axis, value), count in sorted(counts.items()):
+        _declare_axis_value(axis, value, count)
+    for word in sys.argv:  # what is asked for and not declared: the command says what is nearest
+        asked = re.fullmatch(r"matrix\(([\w-]+)='([^']*)'\)", word)
+        if asked and (asked[1], asked[2]) not in counts:
+            _declare_axis_value(asked[1], asked[2], 0)
+
+
+_declare_cells()
+
+
+@nox.session(python=PYTHONS, reuse_venv=True, allow_parallel=True)
+def tests(session: nox.Session) -> None:
+    """Run the tests that need neither network nor minutes; arguments go to pytest."""
+    session.install("--editable", ".[cli]", *_groups("test"))
+    session.run("pytest", "--cov", "--cov-report=term", *session.posargs)
+
+
+@nox.session(reuse_venv=True)
+def slow(session: nox.Session) -> None:
+    """Run the tests that use the index, or take minutes or gigabytes."""
+    session.install("--editable", ".[cli]", *_groups("test"))
+    session.run("pytest", "-m", "(network or slow) and not gpu", *session.posargs)
+
+
+@nox.session(reuse_venv=True, default=False)
+def lint(session: nox.Session) -> None:
+    """Check style, types, layers and that reports/ is what the evidence gives."""
+    session.install("--editable", ".[cli]", *_groups("test", "lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports", "--no-logo", env={"COLUMNS": "80"})
+    session.run("verlcompat", "report", "--check")
+
+
+@nox.session(reuse_venv=True, default=False)
+def bench(session: nox.Session) -> None:
+    """Measure the figures and keep them under reports/figures/."""
+    session.install("--editable", ".[cli]", *_groups("test"))
+    session.run("pytest", "-m", "bench", "tests/benchmarks", *session.posargs)
+
+
+@nox.session(reuse_venv=True, default=False)
+def truth(session: nox.Session) -> None:
+    """Compare predictions with real installations; takes gigabytes."""
+    session.install("--editable", ".[cli]", *_groups("test"))
+    session.run("pytest", "-m", "truth", "tests/truth", *session.posargs)
+
+
+@nox.session(reuse_venv=True, default=False)
+def build(session: nox.Session) -> None:
+    """Build wheel and sdist, and look into them."""
+    session.install("build", "twine", "check-wheel-contents")
+    session.run("python", "-m", "build", "--outdir", "dist")
+    wheels = [os.fspath(path) for path in sorted((ROOT / "dist").glob("*.whl"))]
+    session.run("twine", "check", "--strict", *wheels)
+    session.run("check-wheel-contents", *wheels)

@@ -1,0 +1,35 @@
+"""Resolve declared cells and write their locks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_verlcompat.execute.workspace import find_workspace
+from pytest_verlcompat.matrix.load import load_matrix
+from pytest_verlcompat.matrix.select import select_cells
+from pytest_verlcompat.resolve.lock import make_lock
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("cell", nargs="*", help="cell ids; all declared cells if none is named")
+    parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout to work in")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Return 0 when every cell has a lock, or a recorded reason why it can have none."""
+    workspace = find_workspace(args.root.resolve())
+    matrix = load_matrix(workspace.matrix)
+    for cell in select_cells(matrix, ids=args.cell):
+        print(f"{cell.id}: resolving", file=sys.stderr, flush=True)
+        lock = make_lock(cell, folder=workspace.locks)
+        if lock.explanation is None:
+            print(f"{cell.id}: {len(lock.versions)} distributions")
+        else:
+            print(f"{cell.id}: no solution\n{lock.explanation}")
+    return 0

@@ -1,0 +1,109 @@
+"""Build the environments of declared cells, probe them and publish their rows.
+
+Exit status 0 only if something was executed or all evidence is current, and every verdict is
+the one its cell file expects; 1 if a verdict is not.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_verlcompat.errors import NothingRanError
+from pytest_verlcompat.execute.local import LocalExecutor, Ran
+from pytest_verlcompat.execute.workspace import Workspace, find_workspace
+from pytest_verlcompat.matrix.load import Matrix, load_matrix
+from pytest_verlcompat.matrix.select import parse_where, select_cells
+from pytest_verlcompat.probes.registry import find_probes, list_probes
+from pytest_verlcompat.process.inventory import describe_machine
+from pytest_verlcompat.report.assemble import Report, assemble
+from pytest_verlcompat.report.publish import publish
+from pytest_verlcompat.report.render_text import render_cell, render_closing
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("cell", nargs="*", help="cell ids")
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="AXIS=VALUE",
+        help="take every declared cell with this value; may be repeated",
+    )
+    parser.add_argument(
+        "--probe", action="append", default=[], metavar="NAME", help="run this probe only"
+    )
+    parser.add_argument("--again", action="store_true", help="run what has current evidence too")
+    parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout to work in")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Return 0 if every verdict is the expected one, 1 if not, or the status of an error."""
+    started = time.monotonic()
+    workspace = find_workspace(args.root.resolve())
+    matrix = load_matrix(workspace.matrix)
+    cells = select_cells(matrix, ids=args.cell, where=parse_where(args.where))
+    probes = list_probes()
+    wanted = find_probes(args.probe, probes=probes) if args.probe else probes
+    executor = LocalExecutor(workspace=workspace, machine=describe_machine(), say=_Progress())
+    ran = [executor.run_cell(cell, probes=wanted, again=args.again) for cell in cells]
+    report = make_report(workspace, matrix)
+    publish(report, root=workspace.root)
+    return _close(report, ran, started=started)
+
+
+def make_report(workspace: Workspace, matrix: Matrix) -> Report:
+    """Return the report on everything recorded in *workspace*."""
+    return assemble(
+        matrix,
+        evidence=workspace.evidence,
+        figures=workspace.reports / "figures",
+        probes={probe.name: (probe.title, probe.sha256) for probe in list_probes()},
+    )
+
+
+def _close(report: Report, ran: list[Ran], *, started: float) -> int:
+    """Print the summary and return the exit status."""
+    reports = {each.cell.id: each for each in report.cells}
+    print()
+    for each in ran:
+        note = str(each.error) if each.error else None
+        print(render_cell(reports[each.cell.id], note=note), end="\n\n")
+    executed, current = sum(each.executed for each in ran), sum(each.current for each in ran)
+    wrong = [each for each in ran if each.error or not reports[each.cell.id].as_expected]
+    print(
+        render_closing(
+            cells=len(ran),
+            wrong=len(wrong),
+            executed=executed,
+            current=current,
+            duration_s=time.monotonic() - started,
+        )
+    )
+    errors = [each.error for each in ran if each.error]
+    if errors:
+        return errors[0].exit_status
+    if executed + current == 0:
+        raise NothingRanError("no check or probe was executed; a table needs evidence")
+    return 1 if wrong else 0
+
+
+class _Progress:
+    """Prints what is being done for which cell, with the time since the start."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._cell: str | None = None
+
+    def __call__(self, cell_id: str, text: str) -> None:
+        if cell_id != self._cell:
+            print(cell_id, file=sys.stderr)
+            self._cell = cell_id
+        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        print(f"  {minutes:3d}:{seconds:02d}  {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Carry cells through: lock, environment, probes, evidence."""

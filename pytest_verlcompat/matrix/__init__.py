@@ -1,0 +1,1 @@
+"""What is asked: axes, cells and selections, declared in TOML and edited by hand."""

@@ -1,0 +1,68 @@
+"""From what a person types to the cells that are meant."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from pytest_verlcompat.errors import UsageError
+from pytest_verlcompat.matrix.load import Matrix, nearest_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_verlcompat.model.cell import Cell
+
+
+def select_cells(
+    matrix: Matrix, *, ids: Sequence[str] = (), where: Mapping[str, str] | None = None
+) -> tuple[Cell, ...]:
+    """Return the cells named in *ids*, or all whose values are those of *where*.
+
+    Raises:
+        UsageError: If an id, axis or value is not declared, or no cell has those values.
+    """
+    if ids:
+        return tuple(_cell(matrix, each) for each in dict.fromkeys(ids))
+    wanted = dict(where or {})
+    for name, text in wanted.items():
+        _check(matrix, name, text)
+    found = tuple(
+        cell
+        for cell in matrix.cells.values()
+        if all(cell.values.get(name) == text for name, text in wanted.items())
+    )
+    if not found:
+        asked = ", ".join(f"{name}={text}" for name, text in wanted.items()) or "anything"
+        raise UsageError(f"no cell is declared with {asked}; see matrix/cells/")
+    return found
+
+
+def parse_where(words: Sequence[str]) -> dict[str, str]:
+    """Return ``axis=value`` words as a mapping."""
+    found = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not text:
+            raise UsageError(f"{word!r} is not axis=value, such as vllm=0.11.0")
+        found[name.strip()] = text.strip().strip("'\"")
+    return found
+
+
+def _cell(matrix: Matrix, cell_id: str) -> Cell:
+    if cell_id in matrix.cells:
+        return matrix.cells[cell_id]
+    near = difflib.get_close_matches(cell_id, matrix.cells, n=3, cutoff=0.3)
+    hint = f"; nearest: {', '.join(near)}" if near else ""
+    raise UsageError(f"no cell {cell_id!r} is declared{hint}")
+
+
+def _check(matrix: Matrix, name: str, text: str) -> None:
+    if name not in matrix.axes:
+        near = difflib.get_close_matches(name, matrix.axes, n=3, cutoff=0.3)
+        hint = f"nearest: {', '.join(near)}; " if near else ""
+        raise UsageError(f"no axis {name!r}; {hint}there are {', '.join(matrix.axes)}")
+    axis = matrix.axes[name]
+    if text not in axis.texts:
+        near_values = ", ".join(nearest_values(text, axis=axis))
+        raise UsageError(f"{name} has no value {text!r}; nearest: {near_values}")

@@ -1,0 +1,109 @@
+"""Which probes there are: the scripts folder is listed, their constants are read, not run."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from pytest_verlcompat.errors import ProbeDefinitionError, UsageError
+from pytest_verlcompat.model.outcome import Rung
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+SCRIPTS = Path(__file__).parent / "scripts"
+RUNNER = SCRIPTS / "_runner.py"
+_CONSTANTS = ("TITLE", "RUNG", "DISTRIBUTIONS", "GPUS", "TIMEOUT_S")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a probe script declares about itself."""
+
+    name: str
+    title: str
+    rung: Rung
+    distributions: tuple[str, ...]
+    """Normalized names of what must be installed for the probe to apply."""
+    gpus: int
+    timeout_s: float
+    script: Path
+    sha256: str
+    """Digest of the script and of the runner that calls it: evidence of other code is stale."""
+
+    def applies_to(self, installed: Collection[str]) -> bool:
+        """Return whether everything the probe needs is among the *installed* names."""
+        return all(name in installed for name in self.distributions)
+
+
+def list_probes(folder: Path = SCRIPTS) -> tuple[Probe, ...]:
+    """Return the probes in *folder*, in name order.
+
+    Raises:
+        ProbeDefinitionError: If a script does not declare what it must.
+    """
+    return tuple(
+        read_probe(path) for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")
+    )
+
+
+def find_probes(names: Iterable[str], *, probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
+    """Return the probes called *names*.
+
+    Raises:
+        UsageError: If there is none of that name; the nearest are said.
+    """
+    known = {probe.name: probe for probe in probes}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.3)
+            hint = f"nearest: {', '.join(near)}; " if near else ""
+            raise UsageError(f"no probe {name!r}; {hint}there are {', '.join(sorted(known))}")
+    return tuple(known[name] for name in dict.fromkeys(names))
+
+
+def read_probe(path: Path) -> Probe:
+    """Return what the script *path* declares, without running it."""
+    source = path.read_bytes()
+    try:
+        tree = ast.parse(source, filename=path.name)
+    except (SyntaxError, ValueError) as error:
+        raise ProbeDefinitionError(f"cannot be parsed: {error}", where=path.name) from error
+    found = dict(_literals(tree))
+    for name in _CONSTANTS:
+        if name not in found:
+            raise ProbeDefinitionError(
+                "missing; assign a literal at the top level", where=f"{path.name}: {name}"
+            )
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "probe" for node in tree.body):
+        raise ProbeDefinitionError("define probe(request) -> dict", where=path.name)
+    try:
+        return Probe(
+            name=path.stem,
+            title=str(found["TITLE"]),
+            rung=Rung(found["RUNG"]),
+            distributions=tuple(str(canonicalize_name(each)) for each in found["DISTRIBUTIONS"]),
+            gpus=int(found["GPUS"]),
+            timeout_s=float(found["TIMEOUT_S"]),
+            script=path,
+            sha256=hashlib.sha256(source + RUNNER.read_bytes()).hexdigest(),
+        )
+    except (ValueError, TypeError) as error:
+        raise ProbeDefinitionError(str(error), where=path.name) from error
+
+
+def _literals(tree: ast.Module) -> Iterable[tuple[str, Any]]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name in _CONSTANTS:
+                try:
+                    yield name, ast.literal_eval(node.value)
+                except ValueError:
+                    continue  # reported as missing: it is no literal

@@ -1,0 +1,85 @@
+"""Take secrets, home directories and user names out of a line of text."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from typing import TYPE_CHECKING
+
+from pytest_verlcompat.process.environ import is_secret_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+_SHAPES = re.compile(
+    r"hf_[A-Za-z0-9]{20,}"  # Hugging Face
+    r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"  # GitHub
+    r"|glpat-[A-Za-z0-9_-]{20,}"  # GitLab
+    r"|sk-[A-Za-z0-9_-]{20,}"  # several model services
+    r"|A(?:KIA|SIA)[A-Z0-9]{16}"  # AWS access key ids
+    r"|AIza[A-Za-z0-9_-]{35}"  # Google
+    r"|pypi-[A-Za-z0-9_-]{20,}"  # package index
+    r"|xox[abprs]-[A-Za-z0-9-]{10,}"  # Slack
+    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"  # JSON web tokens
+)
+_NAMED = re.compile(
+    r"(?i)\b((?:[A-Z0-9_]*(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY))"
+    r"|authorization|bearer)(\"?'?\s*[=: ]\s*\"?'?)(?!\s)([^\s\"',;]{6,})"
+)
+_URL_USER = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
+_HOMES = re.compile(r"/(?:home|Users)/[^/\s:\"']+|(?<![\w/])/root(?=/|\b)")
+_MIN_VALUE = 6
+_HIDDEN = "<redacted>"
+
+
+def make_redactor(
+    environ: Mapping[str, str], *, places: Mapping[str, Path] | None = None
+) -> Callable[[str], str]:
+    """Return a function that makes one line fit to be kept.
+
+    It hides the values of secret-looking variables of *environ*, tokens by their shape,
+    ``name=value`` pairs whose name is a secret's, users in URLs, home directories and the
+    user's name in paths.
+
+    Args:
+        places: Word to directory: occurrences of the directory become ``<word>``.
+    """
+    secrets = sorted(
+        {
+            value
+            for name, value in environ.items()
+            if is_secret_name(name) and len(value) >= _MIN_VALUE
+        },
+        key=len,
+        reverse=True,
+    )
+    swaps = [(value, _HIDDEN) for value in secrets]
+    named = sorted((places or {}).items(), key=lambda item: len(str(item[1])), reverse=True)
+    swaps += [(str(path), f"<{word}>") for word, path in named if len(str(path)) > 1]
+    home = os.path.expanduser("~")  # noqa: PTH111 -- Path.home raises where there is none
+    if len(home) > 1:
+        swaps.append((home, "<home>"))
+    user = _user_path()
+
+    def redact(line: str) -> str:
+        for found, word in swaps:
+            if found in line:
+                line = line.replace(found, word)
+        line = _URL_USER.sub(rf"\1{_HIDDEN}@", line)
+        line = _SHAPES.sub(_HIDDEN, line)
+        line = _NAMED.sub(rf"\1\2{_HIDDEN}", line)
+        line = _HOMES.sub("<home>", line)
+        return user.sub(r"\1<user>", line) if user else line
+
+    return redact
+
+
+def _user_path() -> re.Pattern[str] | None:
+    """Return a pattern for the user's name as a part of a path, if the name is telling."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        return None
+    return re.compile(rf"(/){re.escape(name)}(?=[/\s]|$)") if name != "root" else None

@@ -1,0 +1,1 @@
+"""From evidence to what people read; rendering is pure and gives the same bytes twice."""

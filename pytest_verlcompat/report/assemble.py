@@ -1,0 +1,176 @@
+"""Choose, for every declared cell, the records that count, and judge them.
+
+A record counts while its lock and the code of its probe are the ones of this checkout. Of
+several for one subject the newest that says something (passed or failed) is taken; if another
+one that counts says the opposite, the subject is marked as contradicted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_verlcompat.errors import LockError
+from pytest_verlcompat.model.codec import render_line
+from pytest_verlcompat.model.outcome import Outcome
+from pytest_verlcompat.model.verdict import Verdict, judge
+from pytest_verlcompat.resolve.lock import Lock, load_lock
+from pytest_verlcompat.store.jsonl import load, load_cell_evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_verlcompat.matrix.load import Matrix
+    from pytest_verlcompat.model.cell import Cell
+    from pytest_verlcompat.model.evidence import Evidence
+
+_SPEAKS = (Outcome.PASSED, Outcome.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellReport:
+    """One cell and everything that is known about it."""
+
+    cell: Cell
+    lock: Lock | None
+    """``None`` where it is missing or was made for other inputs."""
+    verdict: Verdict
+    records: tuple[Evidence, ...]
+    """One a subject, lowest rung first."""
+    contradicted: tuple[str, ...]
+    """Subjects with counting records that say the opposite."""
+    stale: int
+    """Records that no longer count."""
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict is the one the cell file declares."""
+        return self.cell.expects(self.verdict)
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Distribution to version, as locked."""
+        return self.lock.versions if self.lock is not None else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """Measurements of one command, kept as a file under ``reports/figures/``."""
+
+    name: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything a renderer may show."""
+
+    cells: tuple[CellReport, ...]
+    axes: tuple[str, ...]
+    """Names of the axes in their order."""
+    distributions: Mapping[str, str]
+    """Axis name to normalized distribution name."""
+    probe_titles: Mapping[str, str]
+    figures: tuple[Figure, ...]
+    damaged: tuple[str, ...]
+    """Evidence lines that could not be read."""
+
+    @property
+    def snapshot(self) -> str:
+        """Digest of the records that count; every page names it."""
+        digest = hashlib.sha256()
+        for cell in self.cells:
+            digest.update(cell.cell.id.encode())
+            for record in cell.records:
+                digest.update(render_line(record).encode())
+        return digest.hexdigest()[:12]
+
+
+def assemble(
+    matrix: Matrix,
+    *,
+    evidence: Path,
+    figures: Path,
+    probes: Mapping[str, tuple[str, str]],
+) -> Report:
+    """Return the report on all cells of *matrix*.
+
+    Args:
+        evidence: Folder of the evidence files.
+        figures: Folder of the figure files.
+        probes: Probe name to its title and to the digest of its present code.
+    """
+    locks = matrix.folder / "locks"
+    digests = {name: sha256 for name, (_, sha256) in probes.items()}
+    cells = tuple(
+        _cell_report(cell, locks=locks, evidence=evidence, digests=digests)
+        for cell in matrix.cells.values()
+    )
+    ordered = sorted(matrix.axes.values(), key=lambda axis: axis.place)
+    return Report(
+        cells=cells,
+        axes=tuple(axis.name for axis in ordered),
+        distributions={
+            axis.name: axis.distribution for axis in ordered if axis.distribution is not None
+        },
+        probe_titles={name: title for name, (title, _) in probes.items()},
+        figures=tuple(_figures(figures)),
+        damaged=load(sorted(evidence.glob("*.jsonl"))).damaged,
+    )
+
+
+def choose(records: Iterable[Evidence]) -> tuple[dict[str, Evidence], tuple[str, ...]]:
+    """Return the record that counts for each subject, and the contradicted subjects."""
+    chosen: dict[str, Evidence] = {}
+    said: dict[str, set[Outcome]] = {}
+    for record in records:
+        before = chosen.get(record.subject)
+        if before is None or _rank(record) >= _rank(before):
+            chosen[record.subject] = record
+        if record.outcome in _SPEAKS:
+            said.setdefault(record.subject, set()).add(record.outcome)
+    contradicted = tuple(sorted(subject for subject, words in said.items() if len(words) > 1))
+    return chosen, contradicted
+
+
+def _rank(record: Evidence) -> tuple[bool, str]:
+    return record.outcome in _SPEAKS, record.started_at
+
+
+def _cell_report(
+    cell: Cell, *, locks: Path, evidence: Path, digests: Mapping[str, str]
+) -> CellReport:
+    try:
+        lock = load_lock(cell, folder=locks)
+    except LockError:
+        lock = None
+    everything = load_cell_evidence(evidence, cell.id).records
+    counting = [
+        record for record in everything if lock is not None and _counts(record, lock, digests)
+    ]
+    chosen, contradicted = choose(counting)
+    records = tuple(sorted(chosen.values(), key=lambda each: (each.rung.order, each.subject)))
+    return CellReport(
+        cell=cell,
+        lock=lock,
+        verdict=judge(records),
+        records=records,
+        contradicted=contradicted,
+        stale=len(everything) - len(counting),
+    )
+
+
+def _counts(record: Evidence, lock: Lock, digests: Mapping[str, str]) -> bool:
+    if record.lock_sha256 != lock.sha256:
+        return False
+    return record.subject_sha256 is None or record.subject_sha256 == digests.get(record.subject)
+
+
+def _figures(folder: Path) -> Sequence[Figure]:
+    return [
+        Figure(name=path.stem, body=json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted(folder.glob("*.json"))
+    ]

@@ -1,0 +1,106 @@
+"""The same words and marks in every form of the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_verlcompat.model.outcome import Outcome, Rung
+from pytest_verlcompat.model.verdict import Verdict, VerdictKind
+
+if TYPE_CHECKING:
+    from pytest_verlcompat.model.evidence import Evidence
+    from pytest_verlcompat.report.assemble import CellReport, Report
+
+ABSENT = "-"
+"""Stands where a cell has nothing on an axis."""
+
+MARKS = {
+    VerdictKind.COMPATIBLE: "✔",
+    VerdictKind.CONDITIONAL: "◐",
+    VerdictKind.INCOMPATIBLE: "✘",
+    VerdictKind.UNRESOLVABLE: "∅",
+    VerdictKind.UNTESTED: "·",
+}
+
+MEANINGS = {
+    VerdictKind.COMPATIBLE: "everything that was tried works",
+    VerdictKind.CONDITIONAL: "works if the stated condition is met",
+    VerdictKind.INCOMPATIBLE: "something that was tried fails; the cause is named",
+    VerdictKind.UNRESOLVABLE: "no set of versions satisfies the metadata",
+    VerdictKind.UNTESTED: "nothing that could tell was tried",
+}
+
+
+def render_ladder(verdict: Verdict) -> str:
+    """Return every rung with a mark.
+
+    ``+`` passed, ``-`` failed, ``~`` passed where it could be tried, ``.`` untested.
+    """
+    return " ".join(f"{_rung_mark(rung, verdict)}{rung.value}" for rung in Rung)
+
+
+def _rung_mark(rung: Rung, verdict: Verdict) -> str:
+    if rung in verdict.failed:
+        return "-"
+    if rung in verdict.partial:
+        return "~"
+    return "+" if rung in verdict.passed else "."
+
+
+def render_reason(report: CellReport) -> str:
+    """Return why the verdict is what it is, in one line; empty where nothing needs saying."""
+    if report.verdict.culprits:
+        return "; ".join(f"{each.subject}: {each.cause}" for each in report.verdict.culprits)
+    return "; ".join(report.verdict.conditions)
+
+
+_OWN_COLUMN = ("torch", "transformers", "python", "as-of")
+_FIRST = ("verl", "vllm", "sglang")
+
+
+def render_stack(report: Report, cell: CellReport) -> str:
+    """Return what the cell pins, trainer and engine first: ``verl 0.6.1 + vllm 0.11.0``."""
+    pins = [
+        f"{axis} {cell.cell.values[axis]}"
+        for axis in report.distributions
+        if axis in cell.cell.values and axis not in _OWN_COLUMN
+    ]
+    first = [pin for pin in pins if pin.split()[0] in _FIRST]
+    rest = [pin for pin in pins if pin not in first]
+    return " + ".join(first) + (f" ({', '.join(rest)})" if rest else "")
+
+
+def axis_versions(report: Report, cell: CellReport) -> dict[str, str]:
+    """Return axis name to what the cell has on it: locked versions first, then declared values."""
+    values = dict(cell.cell.values)
+    for axis, distribution in report.distributions.items():
+        if distribution in cell.versions:
+            values[axis] = cell.versions[distribution]
+    runtime = next(
+        (
+            version
+            for name, version in cell.versions.items()
+            if name.startswith("nvidia-cuda-runtime")
+        ),
+        None,
+    )
+    if runtime is not None:
+        values["cuda"] = ".".join(runtime.split(".")[:2])
+    return values
+
+
+def render_outcome(record: Evidence) -> str:
+    """Return the outcome in words, with what the host lacked or the condition."""
+    words = record.outcome.value
+    complaints = record.facts.get("pip_check")
+    if complaints == "clean":
+        words += ", pip check is clean"
+    elif complaints:
+        words += f", pip check complains: {'; '.join(complaints)}"
+    if record.lacks:
+        words += f" (host lacks {', '.join(record.lacks)})"
+    if record.condition:
+        words += f" (if: {record.condition})"
+    if record.outcome is Outcome.ERRORED:
+        words += " (our harness; says nothing about the stack)"
+    return words
