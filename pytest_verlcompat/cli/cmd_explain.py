@@ -82,8 +82,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        stream = Path(name).open("rb")
+        with Path(name).open("rb") as stream:
+            yield stream
     except OSError as error:
         raise UsageError(f"cannot read this log: {error.strerror}", where=name) from error
-    with stream:
-        yield stream

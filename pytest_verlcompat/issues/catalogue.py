@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.errors import CatalogueError
 from pytest_verlcompat.issues.facts import condition_problem
+from pytest_verlcompat.issues.scan import WORDS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -69,6 +70,8 @@ class Signature:
 
     contains: tuple[str, ...]
     """The pattern is tried only on lines that contain one of these."""
+    word: str | None
+    """A word of the scan that stands in the same line, where `contains` holds none."""
     pattern: str
     """Regular expression searched in one line, without colours and process prefixes."""
     near: tuple[str, ...] = ()
@@ -281,9 +284,12 @@ class _Reader:
 
 
 def _signature(reader: _Reader) -> Signature:
-    reader.only({"contains", "pattern", "near", "seen", "absent"})
+    reader.only({"contains", "word", "pattern", "near", "seen", "absent"})
+    if (word := reader.table.get("word")) is not None and word not in WORDS:
+        raise CatalogueError(f"must be one of {', '.join(WORDS)}", where=reader.at("word"))
     signature = Signature(
         contains=reader.texts("contains"),
+        word=word,
         pattern=reader.text("pattern"),
         near=reader.texts("near", optional=True),
         seen=reader.texts("seen", optional=True),
@@ -329,7 +335,7 @@ def _precheck(reader: _Reader, entry: _Reader) -> Precheck:
 
 
 def _check_groups(entry: Entry, name: str) -> None:
-    wanted = {word for word in _FIELD.findall(entry.cause)}
+    wanted = set(_FIELD.findall(entry.cause))
     given = {word for each in entry.signatures for word in compiled(each.pattern).groupindex}
     for word in sorted(wanted - given):
         raise CatalogueError(

@@ -127,7 +127,13 @@ def explain(
     entries = tuple(catalogue)
     table = _needles(entries)
     found = _Collected()
-    for hit in find_hits(stream, search_words(table)):
+    needles = {
+        each.word or needle
+        for row in entries
+        for each in row.signatures
+        for needle in each.contains
+    }
+    for hit in find_hits(stream, search_words(needles)):
         if not found.head_text:
             found.head_text = hit.block.data[:HEAD_BYTES].decode("utf-8", "replace")
         _look(hit, table, found)

@@ -28,6 +28,7 @@ NUMBER_KEYS = ("python", "glibc", "driver", "compute-capability", "nofile", "shm
 WORD_KEYS = ("architecture", "cuda-wheels")
 """Keys whose value is one word that must be equal."""
 
+_PLACES = ("module:", "program:", "library:")
 _PRESENCE = {"present": True, "absent": False}
 
 
@@ -63,15 +64,20 @@ def condition_problem(key: str, value: object) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return "must be a word or a specifier in quotes"
     if key.startswith("env:"):
-        first = value.split()[0]
-        fine = value in {"set", "unset"} or (first in {"=", "contains"} and len(value.split()) > 1)
+        first, *more = value.split()
+        fine = value in {"set", "unset"} or (first in {"=", "contains"} and more)
         return None if fine else "must be set, unset, '= VALUE' or 'contains WORD'"
-    if key.startswith(("module:", "program:", "library:")):
+    if key.startswith(_PLACES):
         return None if value in _PRESENCE else "must be present or absent"
-    if key in WORD_KEYS or (key not in NUMBER_KEYS and value in {"*", "absent"}):
-        return None
-    if canonicalize_name(key) != key:
-        return f"must be written {canonicalize_name(key)}, the normalized name"
+    return None if key in WORD_KEYS else _specifier_problem(key, value)
+
+
+def _specifier_problem(key: str, value: str) -> str | None:
+    if key not in NUMBER_KEYS:
+        if canonicalize_name(key) != key:
+            return f"must be written {canonicalize_name(key)}, the normalized name"
+        if value in {"*", "absent"}:
+            return None
     try:
         SpecifierSet(value)
     except InvalidSpecifier:
@@ -106,7 +112,7 @@ def parse_version(text: str) -> Version | None:
 def _key_holds(key: str, value: str, facts: Facts) -> Holds:
     if key.startswith("env:"):
         return _env_holds(key.removeprefix("env:"), value, facts)
-    if key.startswith(("module:", "program:", "library:")):
+    if key.startswith(_PLACES):
         known = facts.modules.get(key)
         return Holds.UNKNOWN if known is None else _truth(known is _PRESENCE[value])
     if key in WORD_KEYS:
@@ -115,12 +121,14 @@ def _key_holds(key: str, value: str, facts: Facts) -> Holds:
     if key in NUMBER_KEYS:
         number = facts.numbers.get(key)
         return Holds.UNKNOWN if number is None else _truth(_inside(number, value))
-    version = facts.versions.get(key)
+    return _distribution_holds(key, value, facts)
+
+
+def _distribution_holds(name: str, value: str, facts: Facts) -> Holds:
+    version = facts.versions.get(name)
     if version is None:
         return _truth(value == "absent") if facts.complete else Holds.UNKNOWN
-    if value in {"*", "absent"}:
-        return _truth(value == "*")
-    return _truth(_inside(version, value))
+    return _truth(value == "*" or (value != "absent" and _inside(version, value)))
 
 
 def _env_holds(name: str, value: str, facts: Facts) -> Holds:

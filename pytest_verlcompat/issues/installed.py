@@ -7,13 +7,11 @@ neither ``.pth`` files nor ``sitecustomize`` of the environment are executed.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from pytest_verlcompat.errors import InterpreterMissingError, ToolMissingError
 from pytest_verlcompat.issues.facts import Facts, parse_version
@@ -21,6 +19,8 @@ from pytest_verlcompat.process.run import Limits, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from packaging.version import Version
 
 _ASK_S = 10.0
 _HEADERS_BYTES = 256 << 10
@@ -205,10 +205,7 @@ def has_module(folders: Iterable[Path], name: str) -> bool:
     return any(
         (folder / name).is_dir()
         or (folder / f"{name}.py").is_file()
-        or any(
-            re.fullmatch(rf"{re.escape(name)}\.[\w.-]+\.so", e.name)
-            for e in folder.glob(f"{name}.*")
-        )
+        or next(folder.glob(f"{name}.*.so"), None) is not None
         for folder in folders
     )
 

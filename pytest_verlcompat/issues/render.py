@@ -27,7 +27,7 @@ _STACK = ("verl", "torch", "vllm", "sglang", "flash-attn", "transformers", "ray"
 
 
 def render_text(diagnosis: Diagnosis, *, limit: int = 3) -> str:
-    """Return *diagnosis* for a person at a terminal: the root cause, then up to *limit* - 1 more."""
+    """Return *diagnosis* for a person at a terminal: root cause first, *limit* at most."""
     if not diagnosis.explanations:
         return _render_unknown(diagnosis)
     lines = list(_explained(diagnosis.explanations[0]))
@@ -35,7 +35,7 @@ def render_text(diagnosis: Diagnosis, *, limit: int = 3) -> str:
     if rest:
         lines += ["", "Also seen:"]
         lines += [
-            f"  {each.entry.id} {each.entry.title} (line {each.line_number}, {each.confidence.value})"
+            f"  {each.entry.id} {each.entry.title} (line {each.line_number})"
             for each in rest[: limit - 1]
         ]
         if len(rest) >= limit:

@@ -24,9 +24,15 @@ LINE_BYTES = 16 << 10
 """More of one line is not looked at: that much before and after the word found."""
 
 TRACEBACK = "Traceback (most recent call last)"
-WORDS = ("rror", "xception", "undefined symbol", "No module named", "annot ", "depends on",
-         "not found", TRACEBACK)  # fmt: skip
-"""Short words that most failures contain; what none of them covers is searched for itself."""
+WORDS = (
+    "rror", "ERROR", "xception", "undefined symbol", "No module named", "but you have",
+    "unsatisfiable", "annot ", "ould not ", "depends on", "not found", TRACEBACK,
+)  # fmt: skip
+"""Words one of which stands in almost every line that shows a failure.
+
+The text is searched for these; what a signature asks for is looked at only in lines that hold
+one. A signature whose line holds none is searched for by itself, which costs one more pass.
+"""
 
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _BEFORE_LINES = 80
@@ -60,10 +66,8 @@ class Block:
 
 def search_words(needles: Iterable[str]) -> tuple[bytes, ...]:
     """Return the words to search so that no line with one of *needles* is missed."""
-    words = {word for needle in needles for word in WORDS if word in needle}
-    rest = {each for each in needles if not any(word in each for word in words)}
-    chosen = {each for each in rest if not any(other != each and other in each for other in rest)}
-    return tuple(sorted(each.encode() for each in {*words, *chosen, *WORDS}))
+    rest = {each for each in needles if not any(word in each for word in WORDS)}
+    return tuple(sorted(each.encode() for each in {*rest, *WORDS}))
 
 
 def find_hits(stream: BinaryIO, words: tuple[bytes, ...]) -> Iterator[Hit]:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 _NAME = r"(?<![\w.-])(?P<name>[A-Za-z][\w.-]{1,60}?)"
-_VERSION = r"(?P<version>\d+(?:\.\d+)+(?:\.?(?:post|dev|rc|a|b)\d+)*(?:\+[\w.]{1,40})?)"
+_VERSION = r"(?P<version>\d+(?:\.\d+){1,5}(?:\.?(?:post|dev|rc|a|b)\d+){0,3}(?:\+[\w.]{1,40})?)"
+_STACK = (
+    "vllm|torch|pytorch|sglang|ray|transformers|verl|flash[-_]attn|numpy|datasets|peft|trl"
+    "|tensordict|flashinfer"
+)
 _NAMED = tuple(
     re.compile(pattern)
     for pattern in (
@@ -23,9 +27,8 @@ _NAMED = tuple(
         rf"{_NAME}-{_VERSION}\.dist-info",
         rf"{_NAME} {_VERSION} (?:requires |which is incompatible)",
         rf"but you have {_NAME} {_VERSION}",
-        rf"Requirement already satisfied: {_NAME}(?:[<>=!~][^\s]{{0,80}})? in \S{{1,300}} \({_VERSION}\)",
-        rf"(?i:(?<!requires )(?<![\w.-])(?P<name>vllm|torch|pytorch|sglang|ray|transformers|verl|flash[-_]attn|numpy"
-        rf"|datasets|peft|trl|tensordict|flashinfer)(?: API server)? version:?[ =]{{1,2}}v?{_VERSION})",
+        rf"already satisfied: {_NAME}(?:[<>=!~]\S{{0,80}})? in \S{{1,300}} \({_VERSION}\)",
+        rf"(?i:(?<!requires )\b(?P<name>{_STACK})(?: API server)? version:?[ =]v?{_VERSION})",
     )
 )
 _ENGINE = re.compile(rf"(?:LLM engine \(|vLLM )v{_VERSION}")
