@@ -153,5 +153,6 @@ def _specifier(text: str) -> SpecifierSet:
 
 
 def _inside(version: Version, specifier: str) -> bool:
-    # A development build satisfies what its release will; a local version never matters.
-    return _specifier(specifier).contains(version, prereleases=True)
+    # A development build is taken for the release it will become; a local version never matters.
+    release = Version(version.base_version) if version.is_prerelease else version
+    return _specifier(specifier).contains(release)

@@ -73,14 +73,14 @@ def search_words(needles: Iterable[str]) -> tuple[bytes, ...]:
 def find_hits(stream: BinaryIO, words: tuple[bytes, ...]) -> Iterator[Hit]:
     """Yield the lines of *stream* that hold one of *words*, in order."""
     for block in read_blocks(stream):
-        lines: set[int] = set()
+        lines: dict[int, int] = {}
         for word in words:
             _mark(block, word, lines)
         number, counted = block.first_line, block.start
         for start in sorted(lines):
             number += block.data.count(b"\n", counted, start)
             counted = start
-            line = parse_line(_decode(block.data[start : line_stop(block, start)]))
+            line = parse_line(_decode(block.data[start : line_stop(block, lines[start])]))
             yield Hit(block=block, start=start, number=number, line=line)
 
 
@@ -112,14 +112,14 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
         first = stream.read(BLOCK_BYTES)
 
 
-def _mark(block: Block, word: bytes, lines: set[int]) -> None:
-    """Add the start of each line of the block's own that holds *word*."""
+def _mark(block: Block, word: bytes, lines: dict[int, int]) -> None:
+    """Add each line of the block's own that holds *word*: its start, and where the word is."""
     data, position = block.data, block.start
     find = data.find
     while (position := find(word, position, min(block.stop + len(word), len(data)))) >= 0:
         start = line_start(block, position)
         if position < block.stop:
-            lines.add(start)
+            lines[start] = max(position, lines.get(start, 0))
         position = max(position + 1, line_stop(block, position))
 
 
