@@ -33,14 +33,14 @@ def find_risks(facts: Facts, catalogue: Iterable[Entry]) -> Iterator[Risk]:
     yield from sorted(found, key=lambda each: (not each.certain, each.entry.id))
 
 
-def asked_modules(catalogue: Iterable[Entry], kind: str) -> frozenset[str]:
-    """Return the names the rules ask for under *kind*: ``module``, ``program``, ``library``."""
+def asked_places(catalogue: Iterable[Entry]) -> frozenset[str]:
+    """Return the keys ``module:NAME``, ``program:NAME`` and ``library:NAME`` the rules ask for."""
     return frozenset(
-        key.removeprefix(f"{kind}:")
+        key
         for entry in catalogue
         for condition in entry.precheck.when
         for key in condition
-        if key.startswith(f"{kind}:")
+        if key.startswith(("module:", "program:", "library:"))
     )
 
 
