@@ -7,10 +7,15 @@ import re
 
 from pytest_verlcompat.process.redact import make_redactor
 
+_REST = r"(?:\.\d{1,3}){2,3}(?![\w.])"  # a version may have four numbers, so context decides
 _RULES = (
     (re.compile(r"(?<![\w-])[0-9a-f]{40}(?![\w-])"), "<40 hex digits>"),
     (re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}"), "<mail address>"),
-    (re.compile(r"(?<![\w.])(?!127\.|0\.0\.0\.0)(?:\d{1,3}\.){3}\d{1,3}(?![\w.])"), "<address>"),
+    (re.compile(rf"(?<![\w.])(?:10|192\.168|172\.(?:1[6-9]|2\d|3[01])){_REST}"), "<address>"),
+    (
+        re.compile(rf"(?<=//)(?!127\.)\d{{1,3}}{_REST}|(?<=ip=)(?!127\.)\d{{1,3}}{_REST}"),
+        "<address>",
+    ),
 )
 
 
