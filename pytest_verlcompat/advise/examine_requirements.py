@@ -39,7 +39,7 @@ def examine(inventory: Inventory) -> Iterator[Advice]:
         if each.name not in _STACK or inventory.first(each.name) is not each:
             continue
         looked_at += 1
-        for advice in _unmet(each, inventory.facts.versions, environment):
+        for advice in _unmet(each, versions=inventory.facts.versions, environment=environment):
             unmet += 1
             yield advice
     if looked_at and not unmet:
@@ -52,7 +52,7 @@ def examine(inventory: Inventory) -> Iterator[Advice]:
 
 
 def _unmet(
-    distribution: Distribution, versions: Mapping[str, Version], environment: dict[str, str]
+    distribution: Distribution, *, versions: Mapping[str, Version], environment: dict[str, str]
 ) -> Iterator[Advice]:
     for line in distribution.requires:
         if "extra ==" in line:

@@ -75,13 +75,7 @@ def read_inventory(
     """
     interpreter = ask_interpreter(python)
     environ = {**environ, **(launch.variables if launch else {})}
-    python_path = tuple(
-        Path(each)
-        for each in environ.get("PYTHONPATH", "").split(":")
-        if each and Path(each).is_dir()
-    )
-    user = interpreter.user_site if not environ.get("PYTHONNOUSERSITE") else None
-    folders = (*python_path, *((user,) if user else ()), *interpreter.site_packages)
+    python_path, folders = _folders(interpreter, environ)
     distributions = tuple(find_distributions(folders))
     host = read_host()
     kept = {
@@ -105,6 +99,16 @@ def read_inventory(
         ),
         launch=launch,
     )
+
+
+def _folders(
+    interpreter: Interpreter, environ: Mapping[str, str]
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the folders of ``PYTHONPATH``, and all folders in the order of the import path."""
+    named = (Path(each) for each in environ.get("PYTHONPATH", "").split(":") if each)
+    python_path = tuple(each for each in named if each.is_dir())
+    user = interpreter.user_site if not environ.get("PYTHONNOUSERSITE") else None
+    return python_path, (*python_path, *((user,) if user else ()), *interpreter.site_packages)
 
 
 def cuda_majors(distributions: tuple[Distribution, ...]) -> dict[str, list[str]]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 256 << 10
 """How much of the beginning is read for versions and settings."""
 _MAX_PROCESSES = 128
+_MAX_REFUSALS = 64
 _EVIDENCE_BEFORE = 2
 _SAME_FAILURE_LINES = 60
 
@@ -112,6 +113,8 @@ class _Collected:
 
     matches: dict[str, _Match] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    """How often the lines around did not bear a pattern out; looking costs time."""
     head_text: str = ""
 
 
@@ -136,13 +139,13 @@ def explain(
     for hit in find_hits(stream, search_words(needles)):
         if not found.head_text:
             found.head_text = hit.block.data[:HEAD_BYTES].decode("utf-8", "replace")
-        _look(hit, table, found)
+        _look(hit, table, found=found)
     known = _known_facts(found, facts)
     matches = _in_order(_specific(list(found.matches.values())), known)
     matched = {each.text for each in matches}
     failures = sorted(found.failures.values(), key=lambda each: each.line_number)
     unexplained = tuple(each for each in failures if not matched & set(each.lines))
-    explanations = tuple(_explanation(each, known, unexplained) for each in matches)
+    explanations = tuple(_explanation(each, known, unexplained=unexplained) for each in matches)
     return Diagnosis(explanations=explanations, failures=unexplained, facts=known)
 
 
@@ -155,7 +158,7 @@ def _needles(entries: tuple[Entry, ...]) -> _Needles:
     return table
 
 
-def _look(hit: Hit, table: _Needles, found: _Collected) -> None:
+def _look(hit: Hit, table: _Needles, *, found: _Collected) -> None:
     """Keep what *hit* shows: the first line of each entry, the first failure of each process."""
     text = hit.line.text
     around: _Around | None = None
@@ -169,13 +172,17 @@ def _look(hit: Hit, table: _Needles, found: _Collected) -> None:
             if entry.id in found.matches:
                 found.matches[entry.id].count += 1
                 continue
+            if found.refused.get(signature.pattern, 0) >= _MAX_REFUSALS:
+                continue
             around = around or _look_around(hit)
-            if _fits(signature, around.window, found.head_text):
+            if _fits(signature, around.window, head=found.head_text):
                 found.matches[entry.id] = _Match(
                     entry=entry, signature=signature, hit_number=hit.number,
                     process=hit.line.process, text=text, around=around,
                     groups={key: value or "?" for key, value in matched.groupdict().items()},
                 )  # fmt: skip
+            else:
+                found.refused[signature.pattern] = found.refused.get(signature.pattern, 0) + 1
     _keep_failure(hit, found)
 
 
@@ -187,7 +194,7 @@ def _look_around(hit: Hit) -> _Around:
     )
 
 
-def _fits(signature: Signature, window: str, head: str) -> bool:
+def _fits(signature: Signature, window: str, *, head: str) -> bool:
     def found(pattern: str, text: str) -> bool:
         return compiled(pattern).search(text) is not None
 
@@ -270,7 +277,7 @@ def _weight(signature: Signature) -> int:
     return asked * 10_000 + len(signature.pattern)
 
 
-def _explanation(match: _Match, facts: Facts, unexplained: tuple[Failure, ...]) -> Explanation:
+def _explanation(match: _Match, facts: Facts, *, unexplained: tuple[Failure, ...]) -> Explanation:
     confidence, why = _judge(match, facts)
     earlier = [
         each

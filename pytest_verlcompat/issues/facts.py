@@ -87,7 +87,7 @@ def _specifier_problem(key: str, value: str) -> str | None:
 
 def holds(condition: Mapping[str, str], facts: Facts) -> Holds:
     """Return whether every key of *condition* holds; one that fails settles it."""
-    answers = {_key_holds(key, value, facts) for key, value in condition.items()}
+    answers = {_key_holds(key, value, facts=facts) for key, value in condition.items()}
     if Holds.NO in answers:
         return Holds.NO
     return Holds.UNKNOWN if Holds.UNKNOWN in answers else Holds.YES
@@ -109,9 +109,9 @@ def parse_version(text: str) -> Version | None:
         return None
 
 
-def _key_holds(key: str, value: str, facts: Facts) -> Holds:
+def _key_holds(key: str, value: str, *, facts: Facts) -> Holds:
     if key.startswith("env:"):
-        return _env_holds(key.removeprefix("env:"), value, facts)
+        return _env_holds(key.removeprefix("env:"), value, facts=facts)
     if key.startswith(_PLACES):
         known = facts.modules.get(key)
         return Holds.UNKNOWN if known is None else _truth(known is _PRESENCE[value])
@@ -121,17 +121,17 @@ def _key_holds(key: str, value: str, facts: Facts) -> Holds:
     if key in NUMBER_KEYS:
         number = facts.numbers.get(key)
         return Holds.UNKNOWN if number is None else _truth(_inside(number, value))
-    return _distribution_holds(key, value, facts)
+    return _distribution_holds(key, value, facts=facts)
 
 
-def _distribution_holds(name: str, value: str, facts: Facts) -> Holds:
+def _distribution_holds(name: str, value: str, *, facts: Facts) -> Holds:
     version = facts.versions.get(name)
     if version is None:
         return _truth(value == "absent") if facts.complete else Holds.UNKNOWN
     return _truth(value == "*" or (value != "absent" and _inside(version, value)))
 
 
-def _env_holds(name: str, value: str, facts: Facts) -> Holds:
+def _env_holds(name: str, value: str, *, facts: Facts) -> Holds:
     if facts.env is None:
         return Holds.UNKNOWN
     found = facts.env.get(name)

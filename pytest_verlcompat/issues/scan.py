@@ -75,7 +75,7 @@ def find_hits(stream: BinaryIO, words: tuple[bytes, ...]) -> Iterator[Hit]:
     for block in read_blocks(stream):
         lines: dict[int, int] = {}
         for word in words:
-            _mark(block, word, lines)
+            _mark(block, word, lines=lines)
         number, counted = block.first_line, block.start
         for start in sorted(lines):
             number += block.data.count(b"\n", counted, start)
@@ -112,7 +112,7 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
         first = stream.read(BLOCK_BYTES)
 
 
-def _mark(block: Block, word: bytes, lines: dict[int, int]) -> None:
+def _mark(block: Block, word: bytes, *, lines: dict[int, int]) -> None:
     """Add each line of the block's own that holds *word*: its start, and where the word is."""
     data, position = block.data, block.start
     find = data.find

@@ -30,8 +30,8 @@ MIB = 1 << 20
 
 LINES = (
     (
-        "\x1b[36m(WorkerDict pid={pid}, ip=10.0.0.{small})\x1b[0m INFO:2026-11-20 10:{small:02d}:00,"
-        "123:step {step} actor/loss:{real:.6f} actor/grad_norm:{real:.6f}"
+        "\x1b[36m(WorkerDict pid={pid}, ip=10.0.0.{small})\x1b[0m INFO:2026-11-20 10:{small:02d}:00"
+        ",123:step {step} actor/loss:{real:.6f} actor/grad_norm:{real:.6f}"
     ),
     (
         "\x1b[36m(TaskRunner pid={pid})\x1b[0m step:{step} - critic/score/mean:{real:.6f} - "
@@ -42,8 +42,8 @@ LINES = (
         "prompt throughput: {real:.1f} tokens/s, GPU KV cache usage: {real:.1f}%"
     ),
     (
-        "(WorkerDict pid={pid}) WARNING 11-20 10:{small:02d}:00 [scheduler.py:12] preempted request "
-        "{step}: error budget left {small}"
+        "(WorkerDict pid={pid}) WARNING 11-20 10:{small:02d}:00 [scheduler.py:12] preempted "
+        "request {step}: error budget left {small}"
     ),
     "\rTraining Progress: {small}%|####      | {step}/99999 [00:{small:02d}<01:00, 2.1s/it]",
 )
