@@ -51,6 +51,8 @@ class Role(Enum):
     """It follows from another failure, which is the one to look for."""
     WARNING = "warning"
     """The run goes on, and is worse for it."""
+    SILENT = "silent"
+    """It prints nothing; only its rule shows it."""
 
 
 class Verified(Enum):
@@ -194,6 +196,7 @@ def parse_entry(text: str, name: str) -> Entry:
         raise CatalogueError("the file must be named <id>-<slug>.toml", where=f"{name}: id")
     reader = _Reader(table=table, where=name)
     reader.only(_ENTRY)
+    silent = table.get("role") == Role.SILENT.value
     entry = Entry(
         id=reader.text("id"),
         slug=matched["slug"],
@@ -201,7 +204,7 @@ def parse_entry(text: str, name: str) -> Entry:
         stage=reader.word("stage", Stage),
         role=reader.word("role", Role, default=Role.FAILURE),
         ambiguous=reader.flag("ambiguous"),
-        signatures=tuple(_signature(each) for each in reader.tables("signature")),
+        signatures=tuple(_signature(each) for each in reader.tables("signature", optional=silent)),
         affected=tuple(each.condition() for each in reader.tables("affected")),
         cause=reader.text("cause"),
         remedies=tuple(_remedy(each) for each in reader.tables("remedy")),
@@ -211,6 +214,11 @@ def parse_entry(text: str, name: str) -> Entry:
         sources=tuple(_source(each) for each in reader.tables("source")),
         precheck=_precheck(reader.table_at("precheck"), reader),
     )
+    if silent is bool(entry.signatures) or (silent and not entry.precheck.when):
+        raise CatalogueError(
+            "a silent failure has a rule and no signature, any other has a signature",
+            where=f"{name}: signature",
+        )
     _check_groups(entry, name)
     return entry
 

@@ -37,6 +37,7 @@ HEAD_BYTES = 256 << 10
 _MAX_PROCESSES = 128
 _MAX_REFUSALS = 64
 _EVIDENCE_BEFORE = 2
+_SHOWN_CHARACTERS = 400
 _SAME_FAILURE_LINES = 60
 
 
@@ -102,6 +103,8 @@ class _Match:
     hit_number: int
     process: str
     text: str
+    start: int
+    """Where in the text the pattern was found."""
     groups: Mapping[str, str]
     around: _Around
     count: int = 1
@@ -178,7 +181,7 @@ def _look(hit: Hit, table: _Needles, *, found: _Collected) -> None:
             if _fits(signature, around.window, head=found.head_text):
                 found.matches[entry.id] = _Match(
                     entry=entry, signature=signature, hit_number=hit.number,
-                    process=hit.line.process, text=text, around=around,
+                    process=hit.line.process, text=text, start=matched.start(), around=around,
                     groups={key: value or "?" for key, value in matched.groupdict().items()},
                 )  # fmt: skip
             else:
@@ -292,7 +295,7 @@ def _explanation(match: _Match, facts: Facts, *, unexplained: tuple[Failure, ...
             f"another failure comes before it, at line {earlier[0].line_number}: "
             f"{inert(earlier[0].exception, limit=120)}"
         )
-    shown = (*match.around.before, match.text)
+    shown = (*match.around.before, _cropped(match))
     return Explanation(
         entry=match.entry,
         cause=_filled(match),
@@ -306,6 +309,14 @@ def _explanation(match: _Match, facts: Facts, *, unexplained: tuple[Failure, ...
         ),
         lines=match.count,
     )
+
+
+def _cropped(match: _Match) -> str:
+    """Return the line, or of a long one the part around what was found."""
+    if len(match.text) <= _SHOWN_CHARACTERS:
+        return match.text
+    start = max(0, match.start - _SHOWN_CHARACTERS // 4)
+    return match.text[start : start + _SHOWN_CHARACTERS]
 
 
 def _filled(match: _Match) -> str:

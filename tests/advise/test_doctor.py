@@ -69,7 +69,8 @@ FAULTS = {
     "pyarrow-numpy": ([("pyarrow", "26.0.1"), ("numpy", "1.26.4")], {}, "VC121"),
     "moved-name": ([("verl", "0.6.1"), ("vllm", "0.12.0")], {}, "VC049"),
     "expandable-segments": (
-        [("vllm", "0.11.0"), ("verl", "0.7.1")], {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}, "VC099",
+        [("vllm", "0.11.0"), ("verl", "0.7.1")],
+        {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}, "VC099",
     ),
     "v1-switch": ([("verl", "0.5.0"), ("vllm", "0.8.5")], {"VLLM_USE_V1": "0"}, "VC088"),
     "torchvision": ([("torch", "2.8.0"), ("torchvision", "0.22.1")], {}, "VC047"),

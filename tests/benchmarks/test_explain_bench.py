@@ -51,12 +51,12 @@ LINES = (
 WEIGHTS = (40, 30, 20, 5, 5)
 
 
-def _noise(size: int) -> Iterator[bytes]:
-    """Yield interleaved worker output of *size* bytes in pieces of 4 MiB, no two alike."""
+def _pieces() -> list[bytes]:
+    """Return sixteen different pieces of 4 MiB of interleaved worker output."""
     chance = random.Random(7)  # noqa: S311 -- a reproducible text, no secret
-    written, step = 0, 0
-    while written < size:
-        piece, length = [], 0
+    pieces, step = [], 0
+    for _ in range(16):
+        lines, length = [], 0
         while length < 4 * MIB:
             step += 1
             line = chance.choices(LINES, WEIGHTS)[0].format(
@@ -65,23 +65,29 @@ def _noise(size: int) -> Iterator[bytes]:
                 step=step,
                 real=chance.random() * 99,
             )
-            piece.append(line)
+            lines.append(line)
             length += len(line) + 1
-        block = ("\n".join(piece) + "\n").encode()[: size - written]
-        written += len(block)
-        yield block
+        pieces.append(("\n".join(lines) + "\n").encode()[: 4 * MIB - 1] + b"\n")
+    return pieces
+
+
+def _noise(pieces: list[bytes], size: int) -> Iterator[bytes]:
+    """Yield *size* bytes of the pieces in turn."""
+    for number in range(-(-size // (4 * MIB))):
+        yield pieces[number % len(pieces)][: size - number * 4 * MIB]
 
 
 def _log(folder: Path, mib: int) -> Path:
     """Return a log of *mib* MiB whose known failure stands nine tenths of the way in."""
     path = folder / f"{mib}.log"
+    pieces = _pieces()
     failure = (DATA / "logs" / "VC099.log").read_bytes()
     with path.open("wb") as file:
         before = mib * MIB * 9 // 10
-        for block in _noise(before):
+        for block in _noise(pieces, before):
             file.write(block)
         file.write(b"\n" + failure)
-        for block in _noise(mib * MIB - before):
+        for block in _noise(pieces, mib * MIB - before):
             file.write(block)
     return path
 
@@ -152,12 +158,14 @@ def test_explain_figures(tmp_path: Path) -> None:
         for path in quiet
         if explain(io.BytesIO(path.read_bytes()), catalogue=catalogue).explanations
     ]
-    first = sum(_root(DATA / "logs" / f"{each.id}.log", catalogue) == each.id for each in catalogue)
+    logs = sorted((DATA / "logs").glob("*.log"))
+    first = sum(_root(path, catalogue) == path.stem for path in logs)
     figures = {
         "entries": len(catalogue),
         **{
             f"entries_{word.value}": sum(e.verified is word for e in catalogue) for word in Verified
         },
+        "logs": len(logs),
         "logs_explained_first_by_their_entry": first,
         "quiet_logs": len(quiet),
         "quiet_logs_explained_falsely": len(false),
@@ -172,7 +180,7 @@ def test_explain_figures(tmp_path: Path) -> None:
     )
 
     assert false == []
-    assert first == len(catalogue)
+    assert first == len(logs)
     assert (small["exit_status"], large["exit_status"]) == (0, 0)
     assert large["first_line"].startswith("VC099")
     assert large["peak_memory_mib"] <= 200

@@ -93,6 +93,19 @@ def test_malformed_entry_is_refused_by_key(
     assert where in str(raised.value)
 
 
+def test_silent_entry_needs_a_rule_and_no_signature() -> None:
+    """What prints nothing is found by its rule alone, and nothing else may do without a sample."""
+    silent = ENTRY.replace('verified = "source"', 'verified = "source"\nrole = "silent"')
+    without = silent.replace(ENTRY[ENTRY.index("[[signature]]") : ENTRY.index("[[affected]]")], "")
+
+    with pytest.raises(CatalogueError, match="a silent failure has a rule"):
+        parse_entry(silent, NAME)
+    with pytest.raises(CatalogueError, match="no named group"):
+        parse_entry(without, NAME)
+
+    assert parse_entry(without.replace("{name}", "It"), NAME).signatures == ()
+
+
 def test_text_that_is_not_toml_is_refused() -> None:
     """A syntax error is an error of the file, not a traceback."""
     with pytest.raises(CatalogueError, match="not TOML"):

@@ -13,10 +13,11 @@ from pytest_verlcompat.issues.explain import Confidence, explain
 DATA = Path(__file__).parent.parent / "data"
 QUIET = sorted((DATA / "quiet").glob("*.log"))
 CATALOGUE = load_catalogue()
-DEADLINE_S = 0.5
+SPEAKING = tuple(each for each in CATALOGUE if each.role is not Role.SILENT)
+DEADLINE_S = 0.2
 
 
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.id)
+@pytest.mark.parametrize("entry", SPEAKING, ids=lambda entry: entry.id)
 def test_own_log_is_explained_first_by_its_entry(entry: Entry) -> None:
     """With the whole catalogue at hand, the first explanation of a log is its own entry."""
     with (DATA / "logs" / f"{entry.id}.log").open("rb") as stream:
@@ -31,7 +32,7 @@ def test_own_log_is_explained_first_by_its_entry(entry: Entry) -> None:
 
 def test_every_log_belongs_to_an_entry() -> None:
     """There is one sample for each entry and none besides."""
-    assert {path.stem for path in (DATA / "logs").glob("*.log")} == {e.id for e in CATALOGUE}
+    assert {path.stem for path in (DATA / "logs").glob("*.log")} == {each.id for each in SPEAKING}
 
 
 def test_logs_name_no_place_of_the_machine_they_were_made_on() -> None:
@@ -71,15 +72,15 @@ def _adversarial(entry: Entry) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.id)
+@pytest.mark.parametrize("entry", SPEAKING, ids=lambda entry: entry.id)
 def test_signature_is_quick_on_adversarial_text(entry: Entry) -> None:
-    """No pattern needs more than half a second for a line of the longest length looked at."""
+    """No pattern needs more than a fifth of a second for the longest text it is given."""
     for text in _adversarial(entry):
         for signature in entry.signatures:
             for pattern in (
                 signature.pattern, *signature.near, *signature.seen, *signature.absent
             ):  # fmt: skip
-                started = time.perf_counter()
+                started = time.thread_time()
                 compiled(pattern).search(text)
 
-                assert time.perf_counter() - started < DEADLINE_S, (pattern, text[:60])
+                assert time.thread_time() - started < DEADLINE_S, (pattern, text[:60])

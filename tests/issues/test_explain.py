@@ -108,6 +108,7 @@ def test_line_of_fifty_megabytes_is_bounded() -> None:
     diagnosis = diagnose(line)
 
     assert ids(diagnosis) == ["VC124"]
+    assert "Numba needs NumPy 2.2" in render_text(diagnosis)
     assert len(render_text(diagnosis)) < 4000
 
 
@@ -119,6 +120,18 @@ def test_failure_across_the_edge_of_a_block_is_found() -> None:
 
         assert diagnosis.root is not None
         assert (diagnosis.root.line_number, diagnosis.root.lines) == (before // 11 + 1, 1)
+
+
+def test_traceback_in_one_json_string_is_found() -> None:
+    """Loggers that write JSON put a whole traceback into one line."""
+    line = '{"level": "error", "exc": "Traceback (most recent call last):\\n  File' + "x" * 900
+    text = f'{line}\\n{NUMBA}", "step": 3}}\n'
+
+    root = diagnose(text).root
+
+    assert root is not None
+    assert root.entry.id == "VC124"
+    assert "Numba needs NumPy" in root.evidence[-1]
 
 
 def test_unknown_failure_yields_the_first_exception_of_each_process() -> None:
