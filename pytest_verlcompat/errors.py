@@ -107,3 +107,9 @@ class SourceSyntaxError(VerlcompatError):
     """A source file or launch script cannot be parsed."""
 
     exit_status: ClassVar[int] = 15
+
+
+class CatalogueError(VerlcompatError):
+    """An entry of the catalogue of known failures is malformed."""
+
+    exit_status: ClassVar[int] = 16
