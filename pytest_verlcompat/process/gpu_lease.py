@@ -198,7 +198,8 @@ class Watch:
         self._lease = lease
         self._limit_s = limit_s
         self._folder = tempfile.TemporaryDirectory(prefix="verlcompat-", ignore_cleanup_errors=True)
-        self._output = Path(self._folder.name, "output")
+        self.output = Path(self._folder.name, "output")
+        """Where readings are written, one a line."""
         self._stop = Path(self._folder.name, "stop")
         self._thread = threading.Thread(target=self._read, daemon=True)
         self.peak_mib: int | None = None
@@ -221,7 +222,7 @@ class Watch:
         self._stop.touch()
         self._thread.join(_STOP_S)
         try:
-            lines = self._output.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             lines = []
         readings = list(parse_readings(lines))
@@ -238,7 +239,7 @@ class Watch:
                 env=tool_environ(os.environ),
                 cwd=Path(self._folder.name),
                 limits=Limits(timeout_s=self._limit_s, leave_s=0),
-                output=self._output,
+                output=self.output,
             )
 
     def _settle(self) -> Reading:
