@@ -107,3 +107,9 @@ class SourceSyntaxError(VerlcompatError):
     """A source file or launch script cannot be parsed."""
 
     exit_status: ClassVar[int] = 15
+
+
+class BundleError(VerlcompatError):
+    """A carried cell is incomplete, altered, hostile, or was made for another machine."""
+
+    exit_status: ClassVar[int] = 17
