@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 
 from pytest_verlcompat import __version__
 from pytest_verlcompat.errors import BundleError, ToolMissingError, UsageError
-from pytest_verlcompat.execute.manifest import MANIFEST, RUNNER, Manifest, render_manifest
+from pytest_verlcompat.execute.manifest import RUNNER, Manifest, write_manifest
 from pytest_verlcompat.execute.pieces import PieceWriter
 from pytest_verlcompat.execute.runner import write_runner
 
@@ -95,9 +95,7 @@ def write_bundle(
         sha256=pieces.sha256,
         pieces=tuple(pieces.pieces),
     )
-    aside = folder / f"{MANIFEST}.new"
-    aside.write_text(render_manifest(manifest), encoding="utf-8")
-    aside.replace(folder / MANIFEST)
+    write_manifest(manifest, folder)
     return manifest
 
 

@@ -73,6 +73,13 @@ def render_manifest(manifest: Manifest) -> str:
     return json.dumps(body, indent=1, sort_keys=True) + "\n"
 
 
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write *manifest* into *folder*, all of it at once."""
+    aside = folder / f"{MANIFEST}.new"
+    aside.write_text(render_manifest(manifest), encoding="utf-8")
+    aside.replace(folder / MANIFEST)
+
+
 def load_manifest(folder: Path) -> Manifest:
     """Return the manifest of the bundle in *folder*.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +19,7 @@ from tests.carried import PIECE_BYTES, TinyCell, build_tiny_cell, repack_wheel, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,11 @@ def unpacked_names(folder: Path) -> set[str]:
     pieces = sorted(folder.glob("piece.*"))
     joined = b"".join(piece.read_bytes() for piece in pieces)
     listed = subprocess.run(
-        ["tar", "-tzf", "-"], input=joined, stdout=subprocess.PIPE, check=True, timeout=60
+        [str(shutil.which("tar")), "-tzf", "-"],
+        input=joined,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
     )
     return set(listed.stdout.decode().split())
 
@@ -56,7 +61,7 @@ def test_manifest_tells_pieces_apart(tiny: TinyCell, tmp_path: Path) -> None:
 
 
 def test_plain_tools_can_read_the_stream(tiny: TinyCell, tmp_path: Path) -> None:
-    """cat and tar unpack what is carried: site-packages, programs, data, nothing of the venv."""
+    """Plain tools unpack what is carried: site-packages, programs, data, nothing of the venv."""
     tiny.bundle(tmp_path / "out")
     site = f"lib/python{tiny.cell.python}/site-packages"
     names = unpacked_names(tmp_path / "out")
