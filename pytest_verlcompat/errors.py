@@ -113,3 +113,9 @@ class CatalogueError(VerlcompatError):
     """An entry of the catalogue of known failures is malformed."""
 
     exit_status: ClassVar[int] = 16
+
+
+class BundleError(VerlcompatError):
+    """A carried cell is incomplete, altered, hostile, or was made for another machine."""
+
+    exit_status: ClassVar[int] = 17
