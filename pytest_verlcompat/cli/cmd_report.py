@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_verlcompat.cli.cmd_run import make_report
 from pytest_verlcompat.execute.workspace import find_workspace
 from pytest_verlcompat.matrix.load import load_matrix
-from pytest_verlcompat.report.publish import publish, render_all
+from pytest_verlcompat.report.publish import find_changes, publish
 
 if TYPE_CHECKING:
     import argparse
@@ -29,15 +29,10 @@ def execute(args: argparse.Namespace) -> int:
     for line in report.damaged:
         print(f"damaged: {line}")
     if not args.check:
-        changed = publish(report, folder=workspace.reports)
+        changed = publish(report, root=workspace.root)
         print(f"{len(report.cells)} cells; changed: {', '.join(changed) or 'nothing'}")
         return 0
-    differing = [
-        name
-        for name, text in render_all(report).items()
-        if not (workspace.reports / name).exists()
-        or (workspace.reports / name).read_bytes() != text.encode("utf-8")
-    ]
-    for name in differing:
-        print(f"reports/{name} is not what the evidence gives; run: verlcompat report")
+    differing = find_changes(report, root=workspace.root)
+    for path in differing:
+        print(f"{path.name} is not what the evidence gives; run: verlcompat report")
     return 1 if differing else 0

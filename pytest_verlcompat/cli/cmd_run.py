@@ -54,7 +54,7 @@ def execute(args: argparse.Namespace) -> int:
     executor = LocalExecutor(workspace=workspace, machine=describe_machine(), say=_Progress())
     ran = [executor.run_cell(cell, probes=wanted, again=args.again) for cell in cells]
     report = make_report(workspace, matrix)
-    publish(report, folder=workspace.reports)
+    publish(report, root=workspace.root)
     return _close(report, ran, started=started)
 
 
@@ -89,8 +89,8 @@ def _close(report: Report, ran: list[Ran], *, started: float) -> int:
     errors = [each.error for each in ran if each.error]
     if errors:
         return errors[0].exit_status
-    if executed + current == 0:
-        raise NothingRanError("no check or probe was executed; a table needs evidence")
+    if not any(each.conclusive for each in ran):
+        raise NothingRanError("no probe applies to what was asked for; nothing could be judged")
     return 1 if wrong else 0
 
 

@@ -1,7 +1,8 @@
-"""Write every form of the report into ``reports/``, each only where its bytes change."""
+"""Write every form of the report, each only where its bytes change."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.report import render_badge, render_html, render_json, render_markdown
@@ -24,17 +25,28 @@ def render_all(report: Report) -> Mapping[str, str]:
     }
 
 
-def publish(report: Report, *, folder: Path) -> tuple[str, ...]:
-    """Write the report into *folder*; return the names of the files that changed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    changed = []
-    for name, text in render_all(report).items():
-        path = folder / name
+def find_changes(report: Report, *, root: Path) -> Mapping[Path, bytes]:
+    """Return the files below *root* whose bytes are not what the evidence gives."""
+    wanted = {root / "reports" / name: text for name, text in render_all(report).items()}
+    readme = root / "README.md"
+    if readme.exists():
+        text = readme.read_text(encoding="utf-8")
+        wanted[readme] = render_markdown.render_readme(text, report)
+    found = {}
+    for path, text in wanted.items():
         data = text.encode("utf-8")
-        if path.exists() and path.read_bytes() == data:
-            continue
-        aside = folder / f".{name}.new"
+        if not path.exists() or path.read_bytes() != data:
+            found[path] = data
+    return found
+
+
+def publish(report: Report, *, root: Path) -> tuple[str, ...]:
+    """Write what changed; return the names of those files."""
+    changes = find_changes(report, root=root)
+    for path, data in changes.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Two runs may publish at once; each renames what it wrote itself.
+        aside = path.with_name(f".{path.name}.{os.getpid()}.new")
         aside.write_bytes(data)
         aside.replace(path)
-        changed.append(name)
-    return tuple(changed)
+    return tuple(path.name for path in changes)

@@ -12,13 +12,16 @@ from pytest_verlcompat.report.words import (
     render_ladder,
     render_outcome,
     render_reason,
+    render_stack,
 )
 
 if TYPE_CHECKING:
     from pytest_verlcompat.report.assemble import CellReport, Report
 
 SUFFIX = ".md"
-_COLUMNS = ("verl", "vllm", "sglang", "torch", "transformers", "python", "as-of")
+_COLUMNS = ("torch", "transformers", "python", "as-of")
+_TABLE_STARTS = "<!-- table: written by verlcompat report -->"
+_TABLE_ENDS = "<!-- end of table -->"
 _CELL_CHARACTERS = 300
 _LEGEND = "Rungs: `+` passed, `-` failed, `~` passed where it could be tried, `.` untested."
 
@@ -43,20 +46,31 @@ def render(report: Report) -> str:
 
 def render_table(report: Report) -> list[str]:
     """Return the lines of today's table, one row per cell."""
-    header = ["", *_COLUMNS, "verdict, rungs and cause"]
+    header = ["", "stack", *_COLUMNS, "verdict", "rungs", "why"]
     rows = [header, ["---"] * len(header)]
     for cell in report.cells:
         versions = axis_versions(report, cell)
-        reason = render_reason(cell)
-        words = f"**{cell.verdict.kind.value}** `{render_ladder(cell.verdict)}`"
         rows.append(
             [
                 MARKS[cell.verdict.kind],
+                render_stack(report, cell),
                 *(versions.get(axis, ABSENT) for axis in _COLUMNS),
-                words + (f" {escape(_cut(reason))}" if reason else ""),
+                cell.verdict.kind.value,
+                f"`{render_ladder(cell.verdict)}`",
+                escape(_cut(render_reason(cell))),
             ]
         )
     return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def render_readme(text: str, report: Report) -> str:
+    """Return the README *text* with today's table between its two marks."""
+    before, opening, rest = text.partition(_TABLE_STARTS)
+    _, closing, after = rest.partition(_TABLE_ENDS)
+    if not opening or not closing:
+        return text
+    table = "\n".join([*render_table(report), "", _LEGEND])
+    return f"{before}{opening}\n{table}\n{closing}{after}"
 
 
 def escape(text: str) -> str:
@@ -86,8 +100,10 @@ def _section(cell: CellReport) -> list[str]:
         where = record.cause.frame if record.cause else None
         frame = f" ({escape(str(where))})" if where else ""
         lines.append(
-            f"| {record.rung.value} | {record.subject} | {escape(render_outcome(record))}{because}"
-            f"{frame} | {record.duration_s:.1f} | {record.machine}, {record.started_at[:10]} |"
+            f"| {record.rung.value} | {escape(record.subject)} "
+            f"| {escape(render_outcome(record))}{because}{frame} "
+            f"| {record.duration_s:.1f} | {escape(str(record.machine))}, "
+            f"{escape(record.started_at[:10])} |"
         )
     return [*lines, ""]
 

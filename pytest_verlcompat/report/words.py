@@ -54,6 +54,22 @@ def render_reason(report: CellReport) -> str:
     return "; ".join(report.verdict.conditions)
 
 
+_OWN_COLUMN = ("torch", "transformers", "python", "as-of")
+_FIRST = ("verl", "vllm", "sglang")
+
+
+def render_stack(report: Report, cell: CellReport) -> str:
+    """Return what the cell pins, trainer and engine first: ``verl 0.6.1 + vllm 0.11.0``."""
+    pins = [
+        f"{axis} {cell.cell.values[axis]}"
+        for axis in report.distributions
+        if axis in cell.cell.values and axis not in _OWN_COLUMN
+    ]
+    first = [pin for pin in pins if pin.split()[0] in _FIRST]
+    rest = [pin for pin in pins if pin not in first]
+    return " + ".join(first) + (f" ({', '.join(rest)})" if rest else "")
+
+
 def axis_versions(report: Report, cell: CellReport) -> dict[str, str]:
     """Return axis name to what the cell has on it: locked versions first, then declared values."""
     values = dict(cell.cell.values)
@@ -76,6 +92,11 @@ def axis_versions(report: Report, cell: CellReport) -> dict[str, str]:
 def render_outcome(record: Evidence) -> str:
     """Return the outcome in words, with what the host lacked or the condition."""
     words = record.outcome.value
+    complaints = record.facts.get("pip_check")
+    if complaints == "clean":
+        words += ", pip check is clean"
+    elif complaints:
+        words += f", pip check complains: {'; '.join(complaints)}"
     if record.lacks:
         words += f" (host lacks {', '.join(record.lacks)})"
     if record.condition:
