@@ -11,8 +11,6 @@ import importlib.metadata
 import json
 import os
 import shutil
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +33,7 @@ from tests.benchmarks.test_space_bench import ROOT, machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 pytestmark = [pytest.mark.truth, pytest.mark.network, pytest.mark.slow]
 
@@ -125,7 +124,6 @@ def test_what_resolves_is_what_gets_installed(tmp_path: Path) -> None:
             found = install(cell, as_of, home)
             shutil.rmtree(home, ignore_errors=True)
             rows.append(compare(cell, as_of, answer.picks, found))
-            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
             write(rows)
     compared = [row for row in rows if "installed" in row]
     assert len(compared) >= 30
