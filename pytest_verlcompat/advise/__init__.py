@@ -1,1 +1,1 @@
-"""What evidence says a reader should change."""
+"""From what is known to what to change: what drifted, and what a doctor says."""

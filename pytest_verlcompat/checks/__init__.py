@@ -1,1 +1,1 @@
-"""Static checks: they read wheels and resolved sets, and never run what they read."""
+"""Static checks: they read wheels, sources and resolved sets, and run nothing of it."""
