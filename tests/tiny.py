@@ -49,6 +49,7 @@ def write_wheel(
     version: str,
     *,
     requires: Iterable[str] = (),
+    extras: Iterable[str] = (),
     tags: str = "py3-none-any",
     files: Mapping[str, str] | None = None,
 ) -> Path:
@@ -56,6 +57,7 @@ def write_wheel(
     home = f"{name}-{version}.dist-info"
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     metadata += [f"Requires-Dist: {each}" for each in requires]
+    metadata += [f"Provides-Extra: {each}" for each in extras]
     wheel = ["Wheel-Version: 1.0", "Generator: tests", "Root-Is-Purelib: true", f"Tag: {tags}"]
     members = {
         f"{name}/__init__.py": f"__version__ = {version!r}\n",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_verlcompat import __version__
@@ -21,7 +21,9 @@ from pytest_verlcompat.execute.plan import due_probes, is_current
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.outcome import Ending, Outcome, Rung
-from pytest_verlcompat.probes.launch import Patient, launch
+from pytest_verlcompat.probes.launch import Patient
+from pytest_verlcompat.probes.on_gpus import launch_on
+from pytest_verlcompat.process.gpu_lease import GpuPool
 from pytest_verlcompat.resolve.lock import Lock, load_lock, resolve_cell, unmet_pins
 from pytest_verlcompat.store.jsonl import append, load_cell_evidence
 
@@ -59,6 +61,7 @@ class LocalExecutor:
     machine: Machine
     say: Callable[[str, str], None]
     """Called with a cell id and what is being done for it."""
+    gpus: GpuPool = field(default_factory=GpuPool)
 
     def run_cell(self, cell: Cell, *, probes: Sequence[Probe], again: bool = False) -> Ran:
         """Return how carrying *cell* through its rungs went.
@@ -186,7 +189,11 @@ class _CellRun:
             tuple(applicable)
             if again
             else due_probes(
-                applicable, records, lock_sha256=lock.sha256, environment_id=environment.id
+                applicable,
+                records,
+                lock_sha256=lock.sha256,
+                environment_id=environment.id,
+                find_lack=self._executor.gpus.find_lack,
             )
         )
         self._current += len(applicable) - len(due)
@@ -203,7 +210,7 @@ class _CellRun:
         )
         for number, probe in enumerate(due, start=1):
             self._say(f"probe {number}/{len(due)} {probe.name}")
-            self._record(launch(probe, patient, logs=self._workspace.logs))
+            self._record(launch_on(self._executor.gpus, probe, patient, logs=self._workspace.logs))
 
     def _guard(self, step: Callable[[], T], blank: Evidence) -> T:
         """Return what *step* returns; record an error of ours as ``errored`` and let it go on."""

@@ -158,8 +158,12 @@ def _run(
     }
     (control / "input.json").write_text(json.dumps(request), encoding="utf-8")
     env = probe_environ(os.environ, home=home, scratch=scratch, keep_stack=not patient.isolated)
+    if (patient.python.parent.parent / "pyvenv.cfg").exists():
+        # As in an activated environment: engines call ninja and the like by name.
+        env["PATH"] = os.pathsep.join([str(patient.python.parent), env.get("PATH", os.defpath)])
     if devices is not None:
         env["CUDA_VISIBLE_DEVICES"] = devices
+        env["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as the driver counts them
     return run(
         [
             patient.python,
