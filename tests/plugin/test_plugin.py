@@ -104,7 +104,7 @@ def test_log_that_a_failure_names_exists(project: Project, way: tuple[str, ...])
 def test_crash_and_hang_are_failures_of_one_item(project: Project, way: tuple[str, ...]) -> None:
     """Neither takes pytest or a worker down; the other items are run."""
     project.write_probe("crash", "import os; os.abort()")
-    project.write_probe("hang", "import time; time.sleep(600)", TIMEOUT_S=1.0)
+    project.write_probe("hang", "import time; time.sleep(600)", TIMEOUT_S=2.0)
 
     result = project.run("--verlcompat", "--verlcompat-evidence", "e.jsonl", *way)
 
