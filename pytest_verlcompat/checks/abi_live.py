@@ -19,11 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_verlcompat.checks.abi_breaks import find_silent_break
+from pytest_verlcompat.checks.abi_symbols import silent_finding
 from pytest_verlcompat.errors import ElfFormatError, WheelFormatError
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.finding import Finding, Weight
 from pytest_verlcompat.wheels.elf import GnuHash, Tables, parse_shared_object, parse_symbols
 from pytest_verlcompat.wheels.images import FileImage
+from pytest_verlcompat.wheels.loader import load_loader_cache
 from pytest_verlcompat.wheels.symbols import (
     Origin,
     demangle,
@@ -91,6 +94,10 @@ class _Environment:
     """File name to file, for the shared objects of the distribution that is judged.
 
     Packages load their own libraries by path before what needs them."""
+    machine: dict[str, Path] = field(default_factory=load_loader_cache)
+    """Soname to file, for what the machine's loader knows by itself."""
+    pin: str | None = None
+    """Release of torch that the metadata of that distribution pins with ``==``."""
 
     def open(self, path: Path) -> _Library:
         """Return the library at *path*.
@@ -124,7 +131,7 @@ class _Environment:
             candidate = folder / soname
             if candidate.is_file():
                 return candidate
-        return self.owned.get(soname)
+        return self.machine.get(soname) or self.owned.get(soname)
 
     def closure(self, start: _Library) -> dict[str, _Library | None]:
         """Return soname to library for all that the loader opens; None where it finds none."""
@@ -166,6 +173,7 @@ def check_installed(root: Path) -> LiveReport:
         if torch is not None:
             findings += _load_torch(environment, torch=torch)
             for owner, names in _recorded_objects(root):
+                environment.pin = _exact_pin(root, owner)
                 environment.owned = {name.rpartition("/")[2]: root / name for name in names}
                 scanned += len(names)
                 for name in names:
@@ -215,6 +223,17 @@ def _load_torch(environment: _Environment, *, torch: str) -> list[Finding]:
     return findings
 
 
+def _exact_pin(root: Path, owner: str) -> str | None:
+    """Return the release of torch that *owner* pins exactly, None for none."""
+    try:
+        path = root / f"{owner.replace(' ', '-')}.dist-info" / "METADATA"
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    pin = re.search(r"^Requires-Dist: torch *\(? *== *([0-9][0-9.]*)\)? *$", text, re.MULTILINE)
+    return pin[1] if pin else None
+
+
 def _recorded_objects(root: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield name and version of each distribution, with its shared objects inside of *root*."""
     for record in sorted(root.glob("*.dist-info/RECORD")):
@@ -244,6 +263,7 @@ def _judge(environment: _Environment, *, name: str, owner: str, torch: str) -> l
     library = environment.open(path)
     findings = _check_libraries(environment, library, name=name, owner=owner, torch=torch)
     findings += _check_floors(library, name=name, owner=owner)
+    findings += _check_silent_breaks(environment, library, name=name, owner=owner, torch=torch)
     return findings + _check_symbols(
         environment,
         library,
@@ -297,6 +317,32 @@ def _check_floors(library: _Library, *, name: str, owner: str) -> list[Finding]:
                 kind="ImportError",
                 first_line=f"libc.so.6: version `GLIBC_{floor}' not found (required by {name})",
             ),
+        )
+    ]
+
+
+def _check_silent_breaks(
+    environment: _Environment, library: _Library, *, name: str, owner: str, torch: str
+) -> list[Finding]:
+    """Return a finding where the owner's pin on torch and the installed one straddle a break.
+
+    Without an exact pin nothing tells cheaply what the extension was built for.
+    """
+    pinned = environment.pin
+    if pinned is None:
+        return []
+    names = [s.name for s in parse_symbols(library.tables) if find_origin(s) is Origin.TORCH]
+    found = find_silent_break(names, built_for=[pinned], torch=torch)
+    if found is None:
+        return []
+    return [
+        silent_finding(
+            found[0],
+            name,
+            is_certain=found[1],
+            built_for=pinned,
+            consumer=owner,
+            provider=f"torch {torch}",
         )
     ]
 

@@ -116,7 +116,8 @@ def test_torch_release_costs_one_pass_and_few_bytes_of_data() -> None:
         read = read_release(wheel, version="2.15.0", sha256=file.sha256)
         cost = {"bytes": wheel.bytes_read, "seconds": round(time.monotonic() - started, 2)}
     exports = load_exports()
-    size = len(render_exports(exports))
+    body = render_exports(exports)
+    size = len(body)
     alone = len(render_exports(merge_exports(TorchExports((), names=(), places=()), [read])))
     _keep(
         {
@@ -129,6 +130,9 @@ def test_torch_release_costs_one_pass_and_few_bytes_of_data() -> None:
     )
 
     assert size < 2 << 20
+    assert render_exports(merge_exports(exports, [read])) == body, (
+        "shipped data is not what is read"
+    )
 
 
 def test_whole_table_cold_and_warm(scratch: Path) -> None:
