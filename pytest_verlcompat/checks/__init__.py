@@ -1,1 +1,1 @@
-"""Static checks: they read wheels and installed files, and yield findings; they run nothing."""
+"""Static checks: they read wheels, sources and resolved sets, and run nothing of it."""

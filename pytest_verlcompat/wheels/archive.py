@@ -59,6 +59,9 @@ class FileTree(Protocol):
     def size_bytes(self, name: str) -> int:
         """Return the size of *name*, as declared."""
 
+    def stamp(self, name: str) -> str | None:
+        """Return size and checksum as an archive lists them; None where nothing lists them."""
+
     def read(self, name: str) -> bytes:
         """Return the content of *name*."""
 
@@ -177,6 +180,9 @@ class InstalledTree:
     def size_bytes(self, name: str) -> int:
         """Return the size of *name* on disk."""
         return self._stat(name).st_size
+
+    def stamp(self, name: str) -> None:
+        """Return None: files on disk may change at any time."""
 
     def read(self, name: str) -> bytes:
         """Return the content of *name*.

@@ -114,6 +114,11 @@ class RemoteWheel:
         """Return the declared decompressed size of *name*."""
         return self._members().member(name, label=self.label).size_bytes
 
+    def stamp(self, name: str) -> str | None:
+        """Return size and checksum of *name* as the directory lists them."""
+        member = self._members().member(name, label=self.label)
+        return f"{member.size_bytes}-{member.crc:08x}"
+
     def read(self, name: str) -> bytes:
         """Return the content of *name*, checked.
 

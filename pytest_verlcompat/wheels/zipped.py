@@ -232,6 +232,11 @@ class WheelFile:
         """Return the declared decompressed size of *name*."""
         return self.directory.member(name, label=self.label).size_bytes
 
+    def stamp(self, name: str) -> str | None:
+        """Return size and checksum of *name* as the directory lists them."""
+        member = self.directory.member(name, label=self.label)
+        return f"{member.size_bytes}-{member.crc:08x}"
+
     def read(self, name: str) -> bytes:
         """Return the content of *name*, checked.
 
