@@ -1,1 +1,1 @@
-"""Static checks: what wheels and sources say, judged without running any of it."""
+"""Static checks: they read wheels, sources and resolved sets, and run nothing of it."""

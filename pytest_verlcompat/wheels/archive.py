@@ -4,7 +4,7 @@ Three kinds, all closed by ``with`` or :meth:`FileTree.close`:
 
 * :class:`InstalledTree` - a site-packages folder, whole or one distribution of it;
 * :class:`WheelFile` - a ``.whl`` on disk;
-* :class:`RemoteWheel` - a wheel behind a URL, read by byte range.
+* :class:`~pytest_verlcompat.wheels.remote.RemoteWheel` - a wheel behind a URL, read by byte range.
 
 >>> with open_wheel("dist/example-1.0-py3-none-any.whl") as tree:    # doctest: +SKIP
 ...     sources = tree.read_many(n for n in tree.names() if n.endswith(".py"))
@@ -28,7 +28,6 @@ from urllib.parse import urlsplit
 from packaging.utils import canonicalize_name
 
 from pytest_verlcompat.errors import WheelFormatError
-from pytest_verlcompat.wheels.remote import RemoteWheel
 from pytest_verlcompat.wheels.zipped import DEFAULT_LIMITS, Limits, WheelFile, collect
 
 if TYPE_CHECKING:
@@ -38,9 +37,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pytest_verlcompat.wheels.cache import MemberCache
+    from pytest_verlcompat.wheels.remote import RemoteWheel
     from pytest_verlcompat.wheels.transport import Transport
 
-__all__ = ["FileTree", "InstalledTree", "RemoteWheel", "WheelFile", "open_wheel"]
+__all__ = ["FileTree", "InstalledTree", "WheelFile", "open_wheel"]
 
 
 class FileTree(Protocol):
@@ -75,6 +75,9 @@ class FileTree(Protocol):
 
     def read_prefix(self, name: str, size_bytes: int) -> bytes:
         """Return the first *size_bytes* of the content, fewer if it is shorter."""
+
+    def stream(self, name: str) -> Iterator[bytes]:
+        """Yield the content in order, holding little of it at a time."""
 
     def close(self) -> None:
         """Release files and temporary space."""
@@ -113,6 +116,9 @@ def open_wheel(
     text = str(location)
     scheme = urlsplit(text).scheme
     if scheme in {"http", "https"}:
+        # The plugin reads installed trees where requests is not installed.
+        from pytest_verlcompat.wheels.remote import RemoteWheel  # noqa: PLC0415 - see above
+
         return RemoteWheel(text, digest=digest, transport=transport, cache=cache)
     if scheme == "file":
         return WheelFile(Path(urllib.request.url2pathname(urlsplit(text).path)))
@@ -209,6 +215,17 @@ class InstalledTree:
         """
         size = self._stat(name).st_size
         return self._read(name, min(size, size_bytes, self._limits.prefix_bytes))
+
+    def stream(self, name: str) -> Iterator[bytes]:
+        """Yield the content of *name* in order.
+
+        Raises:
+            WheelFormatError: If it is missing, not a regular file or unreadable.
+        """
+        self._stat(name)
+        with self.path_of(name).open("rb") as file:
+            while chunk := file.read(1 << 20):
+                yield chunk
 
     def _stat(self, name: str) -> os.stat_result:
         try:

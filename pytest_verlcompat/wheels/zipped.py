@@ -13,11 +13,19 @@ from __future__ import annotations
 import hashlib
 import struct
 import zipfile
-import zlib
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from pytest_verlcompat.errors import WheelFormatError
+from pytest_verlcompat.wheels.inflate import (
+    LOCAL_HEADER_BYTES,
+    Member,
+    PrefixReader,
+    compressed_chunks,
+    data_offset,
+    decompress,
+    inflate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,8 +33,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-LOCAL_HEADER_BYTES = 30
-_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _ENCRYPTED = 0x1
 _CHUNK_BYTES = 1 << 18
 _T = TypeVar("_T")
@@ -48,26 +54,6 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One entry of a wheel's central directory."""
-
-    name: str
-    """Path relative to site-packages."""
-    raw_name: str
-    """As written in the wheel; differs for ``.data/purelib`` and ``.data/platlib``."""
-    method: int
-    crc: int
-    compressed_bytes: int
-    size_bytes: int
-    offset: int
-    """Of the local header, from the start of the wheel."""
-    end: int
-    """Where the next member or the central directory starts."""
-    problem: str | None = None
-    """Why this member must not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,22 +160,6 @@ def _installed_name(name: str) -> str:
     return name
 
 
-def data_offset(header: bytes, member: Member, *, label: str) -> int:
-    """Return where the data of *member* starts, counted from its local *header*.
-
-    Raises:
-        WheelFormatError: If *header* is not a local header of that member's method.
-    """
-    if len(header) < LOCAL_HEADER_BYTES:
-        raise WheelFormatError("is truncated", where=f"{label}: {member.name}")
-    fields = _LOCAL_HEADER.unpack(header[:LOCAL_HEADER_BYTES])
-    if fields[0] != b"PK\3\4":
-        raise WheelFormatError(
-            "has no local header where the directory says", where=f"{label}: {member.name}"
-        )
-    return LOCAL_HEADER_BYTES + int(fields[9]) + int(fields[10])
-
-
 def check_whole(member: Member, *, label: str, limits: Limits) -> None:
     """Refuse a member that is too big or too compressed to be read whole.
 
@@ -210,82 +180,15 @@ def check_whole(member: Member, *, label: str, limits: Limits) -> None:
         )
 
 
-def decompress(record: bytes, member: Member, *, label: str) -> bytes:
-    """Return the content of *member*, whose local header *record* starts with.
-
-    Raises:
-        WheelFormatError: If length or CRC are not the declared ones.
-    """
-    where = f"{label}: {member.name}"
-    start = data_offset(record, member, label=label)
-    data = record[start : start + member.compressed_bytes]
-    if len(data) < member.compressed_bytes:
-        raise WheelFormatError("is truncated", where=where)
-    if member.method == zipfile.ZIP_DEFLATED:
-        try:
-            data = zlib.decompressobj(-15).decompress(data, member.size_bytes + 1)
-        except zlib.error as error:
-            raise WheelFormatError(f"cannot be decompressed ({error})", where=where) from error
-    if len(data) != member.size_bytes:
-        raise WheelFormatError(
-            f"holds other than the {member.size_bytes} bytes that it declares", where=where
-        )
-    if zlib.crc32(data) != member.crc:
-        raise WheelFormatError("its content does not have the declared CRC", where=where)
-    return data
-
-
-class PrefixReader:
-    """Decompresses a member from its start, only as far as it was asked to.
-
-    *feed* returns the next compressed bytes after the local header, and ``b""`` at the end.
-    Asking for more continues where the last call stopped.
-    """
-
-    def __init__(self, member: Member, *, feed: Callable[[], bytes], label: str) -> None:
-        self._member = member
-        self._feed = feed
-        self._where = f"{label}: {member.name}"
-        self._inflate = zlib.decompressobj(-15) if member.method == zipfile.ZIP_DEFLATED else None
-        self._known = bytearray()
-        self._taken = 0
-
-    def upto(self, size_bytes: int) -> bytes:
-        """Return the first *size_bytes* of the content, fewer if it is shorter.
-
-        Raises:
-            WheelFormatError: If the data ends or breaks before that.
-        """
-        wanted = min(size_bytes, self._member.size_bytes)
-        while len(self._known) < wanted:
-            chunk = self._next(wanted - len(self._known))
-            if not chunk and self._taken >= self._member.compressed_bytes:
-                raise WheelFormatError("ends before its declared size", where=self._where)
-            self._known += chunk
-        return bytes(self._known[:wanted])
-
-    def _next(self, missing: int) -> bytes:
-        pending = self._inflate.unconsumed_tail if self._inflate else b""
-        if not pending:
-            pending = self._feed()[: self._member.compressed_bytes - self._taken]
-            self._taken += len(pending)
-            if not pending:
-                self._taken = self._member.compressed_bytes
-        if self._inflate is None:
-            return pending
-        try:
-            return self._inflate.decompress(pending, max(missing, 1))
-        except zlib.error as error:
-            raise WheelFormatError(
-                f"cannot be decompressed ({error})", where=self._where
-            ) from error
-
-
 class WheelFile:
     """A ``.whl`` on disk, as a :class:`~pytest_verlcompat.wheels.archive.FileTree`."""
 
     def __init__(self, path: Path, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.label = path.name
+        self.fallback: str | None = None
+        self.bytes_read = 0
+        self.requests_sent = 0
+        """Like a remote wheel's: over the network, nothing."""
         self._path = path
         self._limits = limits
         try:
@@ -365,6 +268,16 @@ class WheelFile:
             member = self.directory.member(name, label=self.label)
             self._prefix = (name, PrefixReader(member, feed=self._feed(member), label=self.label))
         return self._prefix[1].upto(wanted)
+
+    def stream(self, name: str) -> Iterator[bytes]:
+        """Yield the content of *name* in order, holding a chunk at a time.
+
+        Raises:
+            WheelFormatError: If it is missing, damaged or longer than declared.
+        """
+        member = self.directory.member(name, label=self.label)
+        feed = self._feed(member)
+        yield from inflate(compressed_chunks(feed, member), member, label=self.label)
 
     def _feed(self, member: Member) -> Callable[[], bytes]:
         self._file.seek(member.offset)
