@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from pytest_verlcompat.issues.catalogue import Role, compiled
 from pytest_verlcompat.issues.facts import Facts, Holds, any_holds, holds
-from pytest_verlcompat.issues.failures import Failure, read_failure
+from pytest_verlcompat.issues.failures import Failure, looks_failed, read_failure
 from pytest_verlcompat.issues.scan import (
     TRACEBACK,
+    WORDS,
     find_hits,
     lines_after,
     lines_before,
@@ -36,6 +37,8 @@ HEAD_BYTES = 256 << 10
 """How much of the beginning is read for versions and settings."""
 _MAX_PROCESSES = 128
 _MAX_REFUSALS = 64
+_MAX_SHAPES = 20_000
+_NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 _EVIDENCE_BEFORE = 2
 _SHOWN_CHARACTERS = 400
 _SAME_FAILURE_LINES = 60
@@ -116,6 +119,8 @@ class _Collected:
 
     matches: dict[str, _Match] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
+    dull: set[bytes] = field(default_factory=set)
+    """Shapes of lines that show nothing, whatever their digits."""
     refused: dict[str, int] = field(default_factory=dict)
     """How often the lines around did not bear a pattern out; looking costs time."""
     head_text: str = ""
@@ -163,7 +168,14 @@ def _needles(entries: tuple[Entry, ...]) -> _Needles:
 
 def _look(hit: Hit, table: _Needles, *, found: _Collected) -> None:
     """Keep what *hit* shows: the first line of each entry, the first failure of each process."""
+    shape = hit.shape
+    if shape in found.dull:
+        return
     text = hit.line.text
+    if not _promising(text, table) and not looks_failed(hit):
+        if len(found.dull) < _MAX_SHAPES:
+            found.dull.add(shape)
+        return
     around: _Around | None = None
     for needle, candidates in table.items():
         if needle not in text:
@@ -187,6 +199,23 @@ def _look(hit: Hit, table: _Needles, *, found: _Collected) -> None:
             else:
                 found.refused[signature.pattern] = found.refused.get(signature.pattern, 0) + 1
     _keep_failure(hit, found)
+
+
+def _promising(text: str, table: _Needles) -> bool:
+    """Return whether a line that differs from *text* in digits alone may show a known failure."""
+    plain = _plain(text)
+    for needle, candidates in table.items():
+        if _plain(needle) not in plain:
+            continue
+        if needle not in WORDS:
+            return True
+        if any(compiled(each.pattern).search(text) for _, each in candidates):
+            return True
+    return False
+
+
+def _plain(text: str) -> str:
+    return text.translate(_NO_DIGITS)
 
 
 def _look_around(hit: Hit) -> _Around:

@@ -153,6 +153,14 @@ def test_unknown_failure_yields_the_first_exception_of_each_process() -> None:
     assert "KeyError: 'q'" in render_text(diagnosis)
 
 
+def test_lines_alike_but_for_digits_are_still_looked_at() -> None:
+    """A shape that showed nothing hides neither a needle with digits nor a later failure."""
+    noise = "".join(f"step {n}: error in libcuda.so.{n % 7 + 2} ignored\n" for n in range(500))
+    failed = "ImportError: libcuda.so.1: cannot open shared object file: No such file\n"
+
+    assert ids(diagnose(noise + failed + noise)) == ["VC147"]
+
+
 def test_truncated_traceback_is_reported_as_cut_off() -> None:
     """A log that ends inside a traceback says so."""
     diagnosis = diagnose("ok\nTraceback (most recent call last):\n" + FRAME)
