@@ -25,7 +25,8 @@ from pytest_verlcompat.issues.text import inert
 from pytest_verlcompat.issues.versions import read_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    import re
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import BinaryIO
 
     from pytest_verlcompat.issues.catalogue import Entry, Remedy, Signature
@@ -177,28 +178,32 @@ def _look(hit: Hit, table: _Needles, *, found: _Collected) -> None:
             found.dull.add(shape)
         return
     around: _Around | None = None
-    for needle, candidates in table.items():
-        if needle not in text:
+    for entry, signature, matched in _candidates(text, table):
+        if entry.id in found.matches:
+            found.matches[entry.id].count += 1
             continue
-        for entry, signature in candidates:
-            matched = compiled(signature.pattern).search(text)
-            if matched is None:
-                continue
-            if entry.id in found.matches:
-                found.matches[entry.id].count += 1
-                continue
-            if found.refused.get(signature.pattern, 0) >= _MAX_REFUSALS:
-                continue
-            around = around or _look_around(hit)
-            if _fits(signature, around.window, head=found.head_text):
-                found.matches[entry.id] = _Match(
-                    entry=entry, signature=signature, hit_number=hit.number,
-                    process=hit.line.process, text=text, start=matched.start(), around=around,
-                    groups={key: value or "?" for key, value in matched.groupdict().items()},
-                )  # fmt: skip
-            else:
-                found.refused[signature.pattern] = found.refused.get(signature.pattern, 0) + 1
+        if found.refused.get(signature.pattern, 0) >= _MAX_REFUSALS:
+            continue
+        around = around or _look_around(hit)
+        if _fits(signature, around.window, head=found.head_text):
+            found.matches[entry.id] = _Match(
+                entry=entry, signature=signature, hit_number=hit.number, around=around,
+                process=hit.line.process, text=text, start=matched.start(),
+                groups={key: value or "?" for key, value in matched.groupdict().items()},
+            )  # fmt: skip
+        else:
+            found.refused[signature.pattern] = found.refused.get(signature.pattern, 0) + 1
     _keep_failure(hit, found)
+
+
+def _candidates(text: str, table: _Needles) -> Iterator[tuple[Entry, Signature, re.Match[str]]]:
+    """Yield the signatures whose pattern is in *text*."""
+    for needle, row in table.items():
+        if needle in text:
+            for entry, signature in row:
+                matched = compiled(signature.pattern).search(text)
+                if matched is not None:
+                    yield entry, signature, matched
 
 
 def _promising(text: str, table: _Needles) -> bool:
