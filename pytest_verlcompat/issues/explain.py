@@ -6,6 +6,7 @@ follow from another, and warnings, stand behind those that end a run.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -156,6 +157,12 @@ def explain(
     unexplained = tuple(each for each in failures if not matched & set(each.lines))
     explanations = tuple(_explanation(each, known, unexplained=unexplained) for each in matches)
     return Diagnosis(explanations=explanations, failures=unexplained, facts=known)
+
+
+def explain_text(text: str, *, catalogue: Iterable[Entry], facts: Facts | None = None) -> Diagnosis:
+    """Return what *text*, a pasted traceback or the tail of a probe's log, says."""
+    stream = io.BytesIO(text.encode("utf-8", "surrogateescape"))
+    return explain(stream, catalogue=catalogue, facts=facts)
 
 
 def _needles(entries: tuple[Entry, ...]) -> _Needles:

@@ -9,7 +9,7 @@ import pytest
 from packaging.version import Version
 
 from pytest_verlcompat.issues.catalogue import load_catalogue
-from pytest_verlcompat.issues.explain import Confidence, Diagnosis, explain
+from pytest_verlcompat.issues.explain import Confidence, Diagnosis, explain, explain_text
 from pytest_verlcompat.issues.facts import Facts
 from pytest_verlcompat.issues.render import render_report, render_text, render_values
 
@@ -24,8 +24,9 @@ FRAME = '  File "/home/user/x.py", line 3, in f\n    f()\n'
 
 def diagnose(text: str | bytes, facts: Facts | None = None) -> Diagnosis:
     """Return the diagnosis of *text* with the shipped catalogue."""
-    raw = text.encode() if isinstance(text, str) else text
-    return explain(io.BytesIO(raw), catalogue=CATALOGUE, facts=facts)
+    if isinstance(text, str):
+        return explain_text(text, catalogue=CATALOGUE, facts=facts)
+    return explain(io.BytesIO(text), catalogue=CATALOGUE, facts=facts)
 
 
 def ids(diagnosis: Diagnosis) -> list[str]:
