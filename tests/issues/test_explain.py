@@ -59,6 +59,14 @@ def test_consequence_stands_behind_a_later_failure() -> None:
     assert ids(diagnose(text)) == ["VC124", "VC178"]
 
 
+def test_what_a_logger_calls_a_warning_stands_behind_what_ended_the_run() -> None:
+    """A caught import error that was only logged is not the root of a later failure."""
+    logged = "WARNING 11-20 08:55:17 [x.py:20] Failed with ImportError('libcuda.so.1: cannot open "
+    text = logged + "shared object file: No such file')\n" + NUMBA
+
+    assert ids(diagnose(text)) == ["VC124", "VC147"]
+
+
 def test_interleaved_workers_are_told_apart() -> None:
     """Lines around a failure are those of its own process."""
     one = prefixed("A", ["Traceback (most recent call last):", *FRAME.splitlines(), NUMBA])
