@@ -6,9 +6,12 @@ and taken in there with: verlcompat merge FILE
 
 from __future__ import annotations
 
+import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.version import Version
 
 from pytest_verlcompat.execute.unbundle import Unbundled, open_bundle, run_probes
 from pytest_verlcompat.model.outcome import Outcome
@@ -76,6 +79,10 @@ def execute(args: argparse.Namespace) -> int:
 
 def _print_head(bundle: Unbundled) -> None:
     manifest = bundle.manifest
+    libc, version = platform.libc_ver()
+    wanted = manifest.platform.rpartition("manylinux_")[2].replace("_", ".")
+    if libc != "glibc" or Version(version) < Version(wanted):
+        _say(f"here is {libc} {version}; files of this cell may need glibc {wanted}")
     print(f"{manifest.cell_id}, {bundle.target.interpreter}, manifest sha256 {manifest.digest}")
     for name, version in bundle.target.versions.items():
         print(f"from the target: {name} {version}")

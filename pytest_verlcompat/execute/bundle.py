@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 60 << 20
 _LEVEL = 6
+"""Measured on 175 MiB of a vLLM environment with zstd 1.5.7: level 3 packs 170 MiB/s a core to
+46 %, level 6 63 MiB/s to 44 %, level 9 38 MiB/s to 40 %, level 12 18 MiB/s to 40 %."""
 _BUFFER_BYTES = 1 << 20
 _NEW_YEAR_1980 = 315532800
 _RECORD = re.compile(r"(?P<name>.+?)-[^-]+\.dist-info")

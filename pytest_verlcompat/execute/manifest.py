@@ -20,6 +20,8 @@ MANIFEST = "manifest.json"
 RUNNER = "verlcompat.pyz"
 COMPRESSIONS = ("zstd", "gzip")
 _PIECE_NAME = re.compile(r"piece\.\d{3,6}")
+_PLATFORM = re.compile(r"\w+-manylinux_\d+_\d+")
+_MINOR = re.compile(r"\d+\.\d+")
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMG]i?B?|B)?", re.IGNORECASE)
 _UNITS = {"b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
 
@@ -134,6 +136,9 @@ def _manifest(body: dict[str, Any]) -> Manifest:
     for piece in pieces:
         if not _PIECE_NAME.fullmatch(piece.name):
             raise ValueError(f"{piece.name!r} is no name of a piece")
+    for name, pattern in (("platform", _PLATFORM), ("python", _MINOR)):
+        if not pattern.fullmatch(body[name]):
+            raise ValueError(f"{name} {body[name]!r}")
     if body["compression"] not in COMPRESSIONS:
         raise ValueError(f"compression {body['compression']!r}")
     for name in ("values", "versions", "left_out"):

@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 NVML_SCRIPT = Path(__file__).with_name("nvml.py")
 _READ_TIMEOUT_S = 20.0
+_KILL_S = 5.0
 _NUMBER = re.compile(r"[+-]?\d+")
 
 
@@ -66,7 +68,25 @@ class Visible:
 
 
 def read_gpus(*, timeout_s: float = _READ_TIMEOUT_S) -> Reading:
-    """Return what NVML says, or why it says nothing; a driver that hangs is given up."""
+    """Return what NVML says, or why it says nothing; a driver that hangs is given up.
+
+    A process that waits within a broken driver cannot be killed, so it is not waited for.
+    """
+    found: list[Reading] = []
+    thread = threading.Thread(target=lambda: found.append(_read(timeout_s)), daemon=True)
+    thread.start()
+    thread.join(timeout_s + _KILL_S)
+    if found:
+        return found[0]
+    return Reading(gpus=(), error=f"NVML gave no answer in {timeout_s:.0f} s and cannot be ended")
+
+
+def nvml_argv(*words: str) -> list[str]:
+    """Return the command that reads NVML; this interpreter, and never the one under test."""
+    return [sys.executable, "-I", "-S", str(NVML_SCRIPT), *words]
+
+
+def _read(timeout_s: float) -> Reading:
     with tempfile.TemporaryDirectory(prefix="verlcompat-") as folder:
         output = Path(folder, "output")
         ended = run(
@@ -82,11 +102,6 @@ def read_gpus(*, timeout_s: float = _READ_TIMEOUT_S) -> Reading:
     found = parse_readings(lines)
     how = ended.signal or f"status {ended.exit_status}"
     return found[-1] if found else Reading(gpus=(), error=f"NVML ended with {how}")
-
-
-def nvml_argv(*words: str) -> list[str]:
-    """Return the command that reads NVML; this interpreter, and never the one under test."""
-    return [sys.executable, "-I", "-S", str(NVML_SCRIPT), *words]
 
 
 def parse_readings(lines: Iterable[str]) -> tuple[Reading, ...]:

@@ -1,4 +1,4 @@
-"""What carrying costs: seconds, bytes and pieces of the golden cell, and the same outcomes there."""
+"""What carrying costs: seconds, bytes and pieces of the golden cell; the same outcomes there."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ from pytest_verlcompat.store.jsonl import load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from typing_extensions import Self
+
     from pytest_verlcompat.model.cell import Cell
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +58,7 @@ class Golden:
 class Cost:
     """Wall clock and processor seconds of a block, children that ended in it included."""
 
-    def __enter__(self) -> Cost:
+    def __enter__(self) -> Self:
         self._wall, self._cpu = time.monotonic(), _cpu_s()
         return self
 

@@ -195,6 +195,8 @@ def test_sizes_that_are_none_are_refused(text: str) -> None:
         ({"format": None}, "names no format"),
         ({"pieces": [{"name": "../x", "bytes": 1, "sha256": ""}]}, "no name of a piece"),
         ({"compression": "rar"}, "compression 'rar'"),
+        ({"platform": "anything"}, "platform 'anything'"),
+        ({"python": "../3"}, "python '../3'"),
         ({"files": "many"}, "malformed"),
         ({"values": 3}, "malformed"),
     ],

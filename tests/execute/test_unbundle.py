@@ -17,7 +17,7 @@ import pytest
 
 from pytest_verlcompat.cli import main
 from pytest_verlcompat.environments.installed import versions_sha256
-from pytest_verlcompat.errors import BundleError, DiskSpaceError, UsageError
+from pytest_verlcompat.errors import BundleError, DiskSpaceError, EvidenceError, UsageError
 from pytest_verlcompat.execute.local import LocalExecutor
 from pytest_verlcompat.execute.manifest import Manifest, render_manifest
 from pytest_verlcompat.execute.pieces import PieceWriter, find_pieces
@@ -139,6 +139,39 @@ def test_records_come_back_and_merge_once(tiny: TinyCell, out: Path, tmp_path: P
     assert (second.added, second.known) == ({}, 4)
     assert len(elsewhere.refused) == 4
     assert len(load_cell_evidence(tmp_path / "e", tiny.cell.id).records) == 4
+
+
+def test_command_records_and_merges(
+    tiny: TinyCell,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """``unbundle`` says by its status whether a probe failed; ``merge`` takes its file."""
+    monkeypatch.setattr(list_probes, "__defaults__", (tiny.workspace.scripts,))
+    shutil.copytree(tiny.workspace.root / "matrix", out.parent / "home" / "matrix")
+    home = f"--root={out.parent / 'home'}"
+    good = main(["unbundle", str(out), "--probe=good"])
+    everything = main(["unbundle", str(out), f"--evidence={out / 'all.jsonl'}"])
+    merged = main(["merge", str(out / "evidence.jsonl"), str(out / "all.jsonl"), home])
+    printed = capsys.readouterr().out
+
+    assert (good, everything, merged) == (0, 1, 0)
+    assert "1 passed, 0 failed" in printed
+    assert "2 passed, 1 failed, 1 skipped, 0 errored" in printed
+    assert f"{tiny.cell.id}: 5 new" in printed
+
+
+def test_merge_refuses_what_belongs_to_no_cell(
+    tiny: TinyCell, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged line and a file that is not there are said, and the status is not 0."""
+    (out / "e.jsonl").write_text("{}\n")
+    root = f"--root={tiny.workspace.root}"
+
+    assert main(["merge", str(out / "e.jsonl"), root]) == 1
+    assert "refused: e.jsonl:1" in capsys.readouterr().out
+    assert main(["merge", str(out / "none.jsonl"), root]) == EvidenceError.exit_status
 
 
 def test_what_was_recorded_is_not_run_again(tiny: TinyCell, out: Path) -> None:
