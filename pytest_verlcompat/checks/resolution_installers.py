@@ -1,7 +1,8 @@
 """Picks that depend on the installer: another one would answer the same question otherwise.
 
-uv drops the upper bound of Requires-Python; pip keeps it. uv takes pre-releases of a
-distribution, newest first, as soon as one specifier in the set names a pre-release of it.
+uv drops the upper bound of Requires-Python; pip keeps it. uv takes a pre-release when the
+final releases that are left conflict with what it picked before: transformers 5.0.0rc1, because
+huggingface-hub 1.2 had been picked, which no transformers 4 goes with.
 
 Source: https://docs.astral.sh/uv/reference/internals/resolver/#requires-python, read
 2026-11-20, and the answers of uv 0.13.8.
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 PYTHON = "python-upper-bound"
 PRERELEASE = "prerelease-picked"
+_FALLBACK = "no specifier names one: the resolver fell back to it, the final ones conflicted"
 _WATCHED = ("verl", "vllm", "sglang", "torch", "ray", "tensordict")
 
 
@@ -63,7 +65,7 @@ def _prereleases(resolved: ResolvedSet, shelf: Shelf) -> Iterator[Finding]:
                 sentence=f"the pre-release {name} {picked} was picked although {max(finals)} is "
                 "out and nobody pins it",
                 weight=Weight.SUSPECT,
-                detail=f"let in by {'; '.join(named) or 'no specifier that was found'}",
+                detail=f"let in by {'; '.join(named)}" if named else _FALLBACK,
             )
 
 
