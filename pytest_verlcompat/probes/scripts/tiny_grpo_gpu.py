@@ -24,7 +24,7 @@ DISTRIBUTIONS = ("verl", "torch", "transformers", "tokenizers")
 GPUS = 1
 TIMEOUT_S = 420.0
 
-STEPS = 24
+STEPS = 12
 PROMPTS = 4
 SAMPLES = 16
 PROMPT_TOKENS = 8
@@ -130,7 +130,7 @@ def _learn(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    return float(loss), mismatch
+    return float(loss.detach()), mismatch
 
 
 def _log_probs(model: Any, tokens: Any) -> Any:
