@@ -120,7 +120,8 @@ def compose(chosen: dict[str, Any], scratch: Path, facts: dict[str, Any]) -> lis
         def known(name: str) -> bool:
             parent, _, key = name.rpartition(".")
             node = OmegaConf.select(base, parent)
-            return node is not None and key in node
+            # Membership leaves out keys that are declared without a value.
+            return node is not None and key in list(node.keys())
 
         chosen = with_reward(chosen, scratch, known)
         left_out = [name for name in chosen if not name.startswith("+") and not known(name)]
