@@ -107,3 +107,15 @@ class SourceSyntaxError(VerlcompatError):
     """A source file or launch script cannot be parsed."""
 
     exit_status: ClassVar[int] = 15
+
+
+class CatalogueError(VerlcompatError):
+    """An entry of the catalogue of known failures is malformed."""
+
+    exit_status: ClassVar[int] = 16
+
+
+class BundleError(VerlcompatError):
+    """A carried cell is incomplete, altered, hostile, or was made for another machine."""
+
+    exit_status: ClassVar[int] = 17

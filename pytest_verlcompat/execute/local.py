@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_verlcompat import __version__
@@ -21,7 +21,9 @@ from pytest_verlcompat.execute.plan import due_probes, is_current
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.outcome import Ending, Outcome, Rung
-from pytest_verlcompat.probes.launch import Patient, launch
+from pytest_verlcompat.probes.launch import Patient
+from pytest_verlcompat.probes.on_gpus import launch_on
+from pytest_verlcompat.process.gpu_lease import GpuPool
 from pytest_verlcompat.resolve.lock import Lock, load_lock, resolve_cell, unmet_pins
 from pytest_verlcompat.store.jsonl import append, load_cell_evidence
 
@@ -45,6 +47,8 @@ class Ran:
     """Checks and probes that were executed now."""
     current: int
     """Checks and probes whose evidence was current already."""
+    conclusive: bool = False
+    """Whether something that tells more than "it installs" has evidence now."""
     error: VerlcompatError | None = None
     """What kept the harness from going on; it says nothing about the stack."""
 
@@ -57,6 +61,7 @@ class LocalExecutor:
     machine: Machine
     say: Callable[[str, str], None]
     """Called with a cell id and what is being done for it."""
+    gpus: GpuPool = field(default_factory=GpuPool)
 
     def run_cell(self, cell: Cell, *, probes: Sequence[Probe], again: bool = False) -> Ran:
         """Return how carrying *cell* through its rungs went.
@@ -80,6 +85,7 @@ class _CellRun:
         self._cell = cell
         self._executed = 0
         self._current = 0
+        self._conclusive = False
 
     def carry_through(self, probes: Sequence[Probe], *, again: bool) -> Ran:
         error = None
@@ -92,7 +98,13 @@ class _CellRun:
         except VerlcompatError as raised:
             self._say(f"errored: {raised}")
             error = raised
-        return Ran(cell=self._cell, executed=self._executed, current=self._current, error=error)
+        return Ran(
+            cell=self._cell,
+            executed=self._executed,
+            current=self._current,
+            conclusive=self._conclusive,
+            error=error,
+        )
 
     def _resolves(self, lock: Lock, *, again: bool) -> bool:
         """Record whether the cell resolves; ask the index anew where the lock says it does not."""
@@ -100,10 +112,12 @@ class _CellRun:
         blank = self._blank("resolve", Rung.RESOLVES, lock=lock, environment_id=checkout)
         if not again and self._has_current(blank):
             self._current += 1
+            self._conclusive = lock.explanation is not None
             return lock.explanation is None
         started = time.monotonic()
         cause = self._guard(lambda: self._why_not(lock), blank)
         outcome = Outcome.PASSED if cause is None else Outcome.FAILED
+        self._conclusive = cause is not None
         self._record(
             dataclasses.replace(
                 blank,
@@ -141,6 +155,7 @@ class _CellRun:
             lambda: build_environment(self._cell, lock, folder=folder, say=self._say), blank
         )
         if isinstance(found, BuildFailure):
+            self._conclusive = True
             first, _, _ = found.messages.strip().partition("\n")
             self._record(
                 dataclasses.replace(
@@ -174,10 +189,15 @@ class _CellRun:
             tuple(applicable)
             if again
             else due_probes(
-                applicable, records, lock_sha256=lock.sha256, environment_id=environment.id
+                applicable,
+                records,
+                lock_sha256=lock.sha256,
+                environment_id=environment.id,
+                find_lack=self._executor.gpus.find_lack,
             )
         )
         self._current += len(applicable) - len(due)
+        self._conclusive = bool(applicable)
         patient = Patient(
             python=environment.python,
             interpreter=environment.interpreter,
@@ -190,7 +210,7 @@ class _CellRun:
         )
         for number, probe in enumerate(due, start=1):
             self._say(f"probe {number}/{len(due)} {probe.name}")
-            self._record(launch(probe, patient, logs=self._workspace.logs))
+            self._record(launch_on(self._executor.gpus, probe, patient, logs=self._workspace.logs))
 
     def _guard(self, step: Callable[[], T], blank: Evidence) -> T:
         """Return what *step* returns; record an error of ours as ``errored`` and let it go on."""

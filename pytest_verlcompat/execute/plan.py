@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.model.outcome import Outcome
+from pytest_verlcompat.model.outcome import Ending, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pytest_verlcompat.model.evidence import Evidence
     from pytest_verlcompat.probes.registry import Probe
@@ -39,20 +39,29 @@ def due_probes(
     *,
     lock_sha256: str,
     environment_id: str,
+    find_lack: Callable[[int], str | None],
 ) -> tuple[Probe, ...]:
-    """Return the *probes* without a current record."""
+    """Return the *probes* without a current record.
+
+    Args:
+        find_lack: Says what a probe on that many GPUs would lack now; a probe that was never
+            started for want of GPUs is due again as soon as they are there.
+    """
     kept = list(records)
-    return tuple(
-        probe
-        for probe in probes
-        if not any(
-            record.subject == probe.name
+    due = []
+    for probe in probes:
+        current = [
+            record
+            for record in kept
+            if record.subject == probe.name
             and is_current(
                 record,
                 lock_sha256=lock_sha256,
                 environment_id=environment_id,
                 subject_sha256=probe.sha256,
             )
-            for record in kept
-        )
-    )
+        ]
+        waits = bool(current) and all(each.ending is Ending.NOT_STARTED for each in current)
+        if not current or (waits and find_lack(probe.gpus) is None):
+            due.append(probe)
+    return tuple(due)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MINOR = re.compile(r"3\.\d+")
+_PLATFORM = re.compile(r"[a-z][a-z0-9_]*-manylinux_2_\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +148,8 @@ def _check_value(text: str, *, kind: AxisKind, table: Table) -> None:
             raise table.mistake("value", f"{text!r}: write it without a leading 'v'")
     if kind is AxisKind.PYTHON and not _MINOR.fullmatch(text):
         raise table.mistake("value", f"{text!r} is not a minor version such as '3.12'")
+    if kind is AxisKind.PLATFORM and not _PLATFORM.fullmatch(text):
+        raise table.mistake("value", f"{text!r} is no triple such as 'x86_64-manylinux_2_35'")
     if kind is AxisKind.DATE:
         _check_day(text, table)
 

@@ -22,6 +22,8 @@ def select_cells(
     Raises:
         UsageError: If an id, axis or value is not declared, or no cell has those values.
     """
+    if ids and where:
+        raise UsageError("name cells or values, not both")
     if ids:
         return tuple(_cell(matrix, each) for each in dict.fromkeys(ids))
     wanted = dict(where or {})
@@ -39,13 +41,20 @@ def select_cells(
 
 
 def parse_where(words: Sequence[str]) -> dict[str, str]:
-    """Return ``axis=value`` words as a mapping."""
-    found = {}
+    """Return ``axis=value`` words as a mapping.
+
+    Raises:
+        UsageError: If a word is no such pair, or an axis is named twice.
+    """
+    found: dict[str, str] = {}
     for word in words:
-        name, equals, text = word.partition("=")
-        if not equals or not text:
+        name, _, text = word.partition("=")
+        name, text = name.strip(), text.strip().strip("'\"")
+        if not name or not text:
             raise UsageError(f"{word!r} is not axis=value, such as vllm=0.11.0")
-        found[name.strip()] = text.strip().strip("'\"")
+        if name in found:
+            raise UsageError(f"{name} is named twice; a cell has one value on an axis")
+        found[name] = text
     return found
 
 

@@ -17,6 +17,15 @@ from pytest_verlcompat.model.evidence import SCHEMA_VERSION, Evidence
 from pytest_verlcompat.model.machine import Gpu, Machine
 from pytest_verlcompat.model.outcome import Ending, Outcome, Rung
 
+_SCALARS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float": (int, float),
+}
+"""What a field of that annotation may hold in JSON."""
+
 
 def encode(record: Any) -> Any:  # noqa: ANN401 -- turns any record into plain JSON values
     """Return *record* as plain JSON values; enums become their words, records become objects."""
@@ -54,14 +63,17 @@ def parse_line(line: str, *, where: str = "evidence") -> Evidence:
         raise EvidenceError(
             "not a JSON object; was the file edited or cut?", where=where
         ) from error
-    if not isinstance(body, dict) or not isinstance(body.get("schema_version"), int):
+    version = body.get("schema_version") if isinstance(body, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
         raise EvidenceError("no schema_version; this is not an evidence record", where=where)
-    if body["schema_version"] > SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
         raise EvidenceError(
-            f"schema version {body['schema_version']} is newer than {SCHEMA_VERSION}; "
+            f"schema version {version} is newer than {SCHEMA_VERSION}; "
             "upgrade pytest-verlcompat to read it",
             where=where,
         )
+    if version < 1:
+        raise EvidenceError(f"schema version {version} never was", where=where)
     try:
         return _evidence(body)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -69,23 +81,37 @@ def parse_line(line: str, *, where: str = "evidence") -> Evidence:
 
 
 def _evidence(body: dict[str, Any]) -> Evidence:
-    known = {each.name for each in dataclasses.fields(Evidence)}
-    values = {key: value for key, value in body.items() if key in known}
+    values = _known(body, Evidence)
     values["rung"] = Rung(values["rung"])
     values["outcome"] = Outcome(values["outcome"])
     values["ending"] = Ending(values["ending"])
     values["machine"] = _machine(values["machine"])
-    values["argv"] = tuple(values.get("argv") or ())
-    values["lacks"] = tuple(values.get("lacks") or ())
-    values["facts"] = dict(values.get("facts") or {})
+    for name in ("argv", "lacks"):
+        values[name] = _texts(name, values.get(name) or [])
+    values["facts"] = values.get("facts") or {}
+    if not isinstance(values["facts"], dict):
+        raise TypeError(f"facts is {values['facts']!r}")
     if values.get("cause") is not None:
         values["cause"] = _cause(values["cause"])
     return Evidence(**values)
 
 
 def _known(body: dict[str, Any], record: type) -> dict[str, Any]:
-    names = {each.name for each in dataclasses.fields(record)}
-    return {key: value for key, value in body.items() if key in names}
+    """Return the items of *body* that are fields of *record*; raise where a scalar is none."""
+    values = {}
+    for each in dataclasses.fields(record):
+        if each.name in body:
+            value = values[each.name] = body[each.name]
+            kinds = _SCALARS.get(str(each.type))
+            if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise TypeError(f"{each.name} is {value!r}")
+    return values
+
+
+def _texts(name: str, found: object) -> tuple[str, ...]:
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise TypeError(f"{name} is {found!r}")
+    return tuple(found)
 
 
 def _machine(body: dict[str, Any]) -> Machine:

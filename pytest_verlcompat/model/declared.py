@@ -99,7 +99,7 @@ class Table:
         for key in self._body:
             if key not in self._taken:
                 near = difflib.get_close_matches(key, self._taken, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                hint = f"; did you mean {near[0]!r}?" if near else "."
                 known = ", ".join(sorted(self._taken))
                 raise self.mistake(key, f"unknown key{hint} Known keys: {known}")
 

@@ -50,6 +50,7 @@ class Evidence:
     left_processes: int = 0
     """Processes that outlived the probe and were killed."""
     peak_gpu_mib: int | None = None
+    """Most memory in use at once on its devices beyond what was in use before."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What was measured; kept also when the probe failed."""
     lacks: tuple[str, ...] = ()

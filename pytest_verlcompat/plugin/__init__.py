@@ -5,10 +5,7 @@ Every pytest user pays for this module. What ``--verlcompat`` asks for is in `se
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="append one record a probe to this file (JSON Lines)",
     )
+    group.addoption(
+        "--verlcompat-gpu-floor-mib",
+        metavar="MIB",
+        type=int,
+        default=1024,
+        help="leave a GPU alone of which others use more memory than this (default 1024)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,3 +49,13 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_verlcompat.plugin.session import register
 
         register(config)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Answer ``-n auto`` with one worker a free GPU, where a probe of this run needs one."""
+    if not config.option.verlcompat:
+        return None
+    from pytest_verlcompat.plugin.gpus import count_workers
+
+    return count_workers(config)

@@ -9,14 +9,16 @@ import pytest
 
 from pytest_verlcompat.model.codec import render_line
 from pytest_verlcompat.model.outcome import Outcome
-from pytest_verlcompat.probes.launch import Patient, launch
+from pytest_verlcompat.probes.on_gpus import launch_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pytest_verlcompat.model.evidence import Evidence
+    from pytest_verlcompat.probes.launch import Patient
     from pytest_verlcompat.probes.registry import Probe
+    from pytest_verlcompat.process.gpu_lease import GpuPool
 
 PROPERTY = "verlcompat"
 """Name under which a report carries its evidence."""
@@ -35,11 +37,12 @@ class Stack(pytest.Collector):
     """The environment under test; its items are the probes."""
 
     def prepare(
-        self, probes: Sequence[Probe], *, patient: Callable[[], Patient], logs: Path
+        self, probes: Sequence[Probe], *, patient: Callable[[], Patient], gpus: GpuPool, logs: Path
     ) -> None:
         """Say what to collect."""
         self._probes = probes
         self._patient = patient
+        self._gpus = gpus
         self._logs = logs
 
     def collect(self) -> list[pytest.Item]:
@@ -47,7 +50,7 @@ class Stack(pytest.Collector):
         items: list[pytest.Item] = []
         for probe in self._probes:
             item = ProbeItem.from_parent(self, name=probe.name)
-            item.prepare(probe, patient=self._patient, logs=self._logs)
+            item.prepare(probe, patient=self._patient, gpus=self._gpus, logs=self._logs)
             items.append(item)
         return items
 
@@ -55,10 +58,13 @@ class Stack(pytest.Collector):
 class ProbeItem(pytest.Item):
     """Runs one probe in a process of its own."""
 
-    def prepare(self, probe: Probe, *, patient: Callable[[], Patient], logs: Path) -> None:
+    def prepare(
+        self, probe: Probe, *, patient: Callable[[], Patient], gpus: GpuPool, logs: Path
+    ) -> None:
         """Say what to run, on what."""
         self._probe = probe
         self._patient = patient
+        self._gpus = gpus
         self._logs = logs
         self.add_marker("verlcompat")
 
@@ -68,7 +74,7 @@ class ProbeItem(pytest.Item):
         missing = [name for name in self._probe.distributions if name not in patient.versions]
         if missing:
             pytest.skip(f"not installed: {', '.join(missing)}{_similar(missing, patient)}")
-        record = launch(self._probe, patient, logs=self._logs)
+        record = launch_on(self._gpus, self._probe, patient, logs=self._logs)
         self.user_properties.append((PROPERTY, render_line(record)))
         if record.outcome is Outcome.SKIPPED:
             pytest.skip(f"host lacks {', '.join(record.lacks)}")

@@ -21,6 +21,7 @@ from pytest_verlcompat.environments.installed import (
 )
 from pytest_verlcompat.errors import VerlcompatError
 from pytest_verlcompat.model.codec import parse_line
+from pytest_verlcompat.plugin.gpus import make_pool
 from pytest_verlcompat.plugin.items import PROPERTY, Stack
 from pytest_verlcompat.plugin.summary import render_summary
 from pytest_verlcompat.probes.launch import Patient
@@ -61,6 +62,7 @@ class Verlcompat:
         evidence = option.verlcompat_evidence
         self._evidence = (config.invocation_params.dir / evidence) if evidence else None
         self._is_worker = hasattr(config, "workerinput")
+        self._gpus = make_pool(config)
         self._logs = _logs(config)
         self.records: list[Evidence] = []
 
@@ -83,7 +85,7 @@ class Verlcompat:
     ) -> None:
         """Put the probes before the tests: their results explain the others."""
         stack = Stack.from_parent(session, name="verlcompat", nodeid="verlcompat")
-        stack.prepare(self.probes, patient=lambda: self.patient, logs=self._logs)
+        stack.prepare(self.probes, patient=lambda: self.patient, gpus=self._gpus, logs=self._logs)
         items[:0] = stack.collect()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -98,7 +100,9 @@ class Verlcompat:
                     append(record, path=self._evidence)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the verdict and what it stands on."""
+        """Print the verdict and what it stands on; nothing where nothing was to be run."""
+        if terminalreporter.config.option.collectonly:
+            return
         terminalreporter.section("verlcompat")
         for line in render_summary(
             self.records,

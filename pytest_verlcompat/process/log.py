@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -14,15 +13,19 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _LINE_BYTES = 1 << 14
+_HELD_BYTES = 1 << 10
+"""Kept back of a line that is not over: a secret may have come only in part."""
+_CUTS = 8
 _KEEP_BYTES = 4 << 20
-_TAIL_BYTES = 8 << 10
+_TAIL_CHARACTERS = 8 << 10
+_END_BYTES = 2 * _TAIL_CHARACTERS
 
 
 class Log:
     """Takes raw output in pieces and keeps it as redacted lines.
 
     A line longer than 16 KiB is cut into several. After 4 MiB nothing more is written to the
-    file, but the tail stays current.
+    file, and no more time is spent on it, but the tail stays current.
     """
 
     def __init__(self, path: Path | None, *, redact: Callable[[str], str]) -> None:
@@ -31,8 +34,7 @@ class Log:
         self._file: BinaryIO | None = None
         self._digest = hashlib.sha256()
         self._rest = b""
-        self._tail: deque[str] = deque()
-        self._tail_bytes = 0
+        self._end = b""
         self.seen_bytes = 0
         self.written_bytes = 0
         self.sha256: str | None = None
@@ -59,25 +61,46 @@ class Log:
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of raw output."""
         self.seen_bytes += len(chunk)
+        self._end = (self._end + chunk)[-_END_BYTES:]
+        if self._file is None or self.written_bytes >= _KEEP_BYTES:
+            self._rest = b""
+            return
         lines = (self._rest + chunk).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
             self._keep(line)
-        while len(self._rest) > _LINE_BYTES:
-            self._keep(self._rest[:_LINE_BYTES])
-            self._rest = self._rest[_LINE_BYTES:]
+        if len(self._rest) > _LINE_BYTES:
+            end = self._find_cut(self._rest)
+            self._keep(self._rest[:end])
+            self._rest = self._rest[end:]
 
     @property
     def tail(self) -> str:
         """The last lines, at most 8 KiB."""
-        return "\n".join(self._tail)
+        end = self._end
+        if self.seen_bytes > len(end):  # what it begins with may be a part of a secret
+            end = end[(end.find(b"\n", 0, _HELD_BYTES) + 1) or _HELD_BYTES :]
+        lines = end.removesuffix(b"\n").split(b"\n")
+        return "\n".join(map(self._clean, lines))[-_TAIL_CHARACTERS:]
+
+    def _find_cut(self, line: bytes) -> int:
+        """Return where *line* may be cut: where no secret stands across."""
+        whole = self._clean(line)
+        last = len(line) - _HELD_BYTES
+        for end in range(last, last - _CUTS * _HELD_BYTES, -_HELD_BYTES):
+            if self._clean(line[:end]) + self._clean(line[end:]) == whole:
+                return end
+        return last
+
+    def _clean(self, line: bytes) -> str:
+        return self._redact(line.decode("utf-8", errors="replace").rstrip("\r"))
 
     def _keep(self, line: bytes) -> None:
-        text = self._redact(line.decode("utf-8", errors="replace").rstrip("\r"))
-        self._tail.append(text)
-        self._tail_bytes += len(text) + 1
-        while self._tail_bytes > _TAIL_BYTES and len(self._tail) > 1:
-            self._tail_bytes -= len(self._tail.popleft()) + 1
+        text = self._clean(line)
+        for start in range(0, max(len(text), 1), _LINE_BYTES):
+            self._write(text[start : start + _LINE_BYTES])
+
+    def _write(self, text: str) -> None:
         if self._file is None or self.written_bytes >= _KEEP_BYTES:
             return
         data = (text + "\n").encode("utf-8", errors="replace")

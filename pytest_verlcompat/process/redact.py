@@ -22,13 +22,20 @@ _SHAPES = re.compile(
     r"|AIza[A-Za-z0-9_-]{35}"  # Google
     r"|pypi-[A-Za-z0-9_-]{20,}"  # package index
     r"|xox[abprs]-[A-Za-z0-9-]{10,}"  # Slack
-    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"  # JSON web tokens
+    r"|eyJ[A-Za-z0-9_-]{10,4096}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"  # JSON web tokens
 )
+_NAMES = r"(?:TOKEN|SECRET|PASSWORD|PASSWD|API[_-]?KEY|ACCESS[_-]?KEY)"
 _NAMED = re.compile(
-    r"(?i)\b((?:[A-Z0-9_]*(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY))"
-    r"|authorization|bearer)(\"?'?\s*[=: ]\s*\"?'?)(?!\s)([^\s\"',;]{6,})"
+    rf"(\b[A-Z0-9_]*{_NAMES}\"?'?\s*[=:]\s*\"?'?"  # name=value, "name": "value"
+    rf"|--[A-Z0-9-]*{_NAMES}\s+"  # --name value
+    r"|\bauthorization\"?'?\s*[=:]\s*\"?'?(?:(?:basic|bearer|digest|token)\s+)?"
+    r"|\bbearer\s+)"
+    r"[^\s\"',;]{6,}",
+    re.IGNORECASE,
 )
-_URL_USER = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE)
+_HINTS = ("token", "secret", "passw", "key", "authorization", "bearer")
+# Schemes are short; without a limit a long dotted line would take quadratic time.
+_URL_USER = re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)[^/\s@]+@", re.IGNORECASE)
 _HOMES = re.compile(r"/(?:home|Users)/[^/\s:\"']+|(?<![\w/])/root(?=/|\b)")
 _MIN_VALUE = 6
 _HIDDEN = "<redacted>"
@@ -67,9 +74,12 @@ def make_redactor(
         for found, word in swaps:
             if found in line:
                 line = line.replace(found, word)
-        line = _URL_USER.sub(rf"\1{_HIDDEN}@", line)
+        if "://" in line:
+            line = _URL_USER.sub(rf"\1{_HIDDEN}@", line)
         line = _SHAPES.sub(_HIDDEN, line)
-        line = _NAMED.sub(rf"\1\2{_HIDDEN}", line)
+        lowered = line.lower()  # the pattern is slow, and most lines hold none of its words
+        if any(word in lowered for word in _HINTS):
+            line = _NAMED.sub(rf"\1{_HIDDEN}", line)
         line = _HOMES.sub("<home>", line)
         return user.sub(r"\1<user>", line) if user else line
 

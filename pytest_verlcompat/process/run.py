@@ -31,6 +31,8 @@ MARK = "VERLCOMPAT_PROCESS"
 _CHUNK_BYTES = 1 << 16
 _STACKS_S = 1.0
 """How long a command that ran out of time has to write its stacks after SIGUSR1."""
+_GONE_S = 2.0
+"""How long to wait until killed descendants are gone; memory of a device is freed only then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +110,8 @@ def run(
         except OSError as error:
             raise ToolMissingError(f"cannot start: {error.strerror}", where=str(argv[0])) from error
         stack.callback(_close, process)
-        try:
-            timed_out, flooded = _pump(process, sink, started=started, limits=limits)
-        except BaseException:
-            _kill_group(process)
-            _kill(marked_processes(mark))
-            raise
+        stack.callback(_end, process, mark)  # an interrupt at any time leaves nothing behind
+        timed_out, flooded = _pump(process, sink, started=started, limits=limits)
         if timed_out and limits.stacks_signal:
             _ask_for_stacks(process, sink)
         if timed_out or flooded:
@@ -121,8 +119,6 @@ def run(
         status = process.wait()
         duration_s = time.monotonic() - started
         left = 0 if timed_out or flooded else _wait_for_leaving(mark, limits.leave_s)
-        _kill(marked_processes(mark))
-        _kill_group(process)
     return Ended(
         exit_status=status if status >= 0 else None,
         signal=_signal_name(-status) if status < 0 else None,
@@ -219,10 +215,17 @@ def _wait_for_leaving(mark: str, leave_s: float) -> int:
     return 0
 
 
-def _kill(processes: Sequence[int]) -> None:
-    for process in processes:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(process, signal.SIGKILL)
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Kill what is left of the command, and wait a moment until it is gone."""
+    _kill_group(process)
+    until = time.monotonic() + _GONE_S
+    while left := marked_processes(mark):
+        for each in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(each, signal.SIGKILL)
+        if time.monotonic() >= until:
+            return
+        time.sleep(0.02)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -92,6 +92,11 @@ def axis_versions(report: Report, cell: CellReport) -> dict[str, str]:
 def render_outcome(record: Evidence) -> str:
     """Return the outcome in words, with what the host lacked or the condition."""
     words = record.outcome.value
+    complaints = record.facts.get("pip_check")
+    if complaints == "clean":
+        words += ", pip check is clean"
+    elif complaints:
+        words += f", pip check complains: {'; '.join(complaints)}"
     if record.lacks:
         words += f" (host lacks {', '.join(record.lacks)})"
     if record.condition:

@@ -137,7 +137,7 @@ def render_explanation(messages: str) -> str:
     _, _, said = messages.partition("No solution found")
     words = re.sub(r"^\W*(?:cause:\s*)?", "", said.partition("\n")[2], flags=re.MULTILINE)
     text = " ".join(words.split())
-    return re.sub(r"\. (?=And |Because )", ".\n", text)
+    return re.sub(r"(?<=\.) (?=And |Because |hint: )", "\n", text)
 
 
 def target_tags(python: str, platform: str) -> dict[Tag, int]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _UNREACHABLE = re.compile(
     r"error sending request|failed to fetch|could not connect|dns error|timed out"
-    r"|connection (?:refused|reset)|network (?:is )?unreachable|network connectivity is disabled"
+    r"|connection (?:refused|reset)|network (?:is )?unreachable"
+    r"|network connectivity is disabled|network was disabled"
     r"|HTTP status (?:server error|client error \(4(?:0[13]|29))|tls handshake",
     re.IGNORECASE,
 )
@@ -59,12 +60,13 @@ def find_uv() -> Path:
     Raises:
         ToolMissingError: If there is none.
     """
+    found: str | None
     try:
         import uv  # noqa: PLC0415 -- not there where uv was installed otherwise
-    except ImportError:
-        found = shutil.which("uv")
-    else:
+
         found = uv.find_uv_bin()
+    except (ImportError, FileNotFoundError):
+        found = shutil.which("uv")
     if found is None:
         raise ToolMissingError('uv is not on PATH; install it: python -m pip install "nox[uv]"')
     return Path(found)
