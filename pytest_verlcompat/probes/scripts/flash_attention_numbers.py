@@ -111,20 +111,18 @@ def _measure(function: Callable[..., Any]) -> dict[str, float]:
             for lengths in ((64, 64), LENGTHS):
                 total = sum(lengths)
                 q, k, v = (
-                    torch.randn(
-                        total, heads, dimension, device="cuda", dtype=getattr(torch, dtype)
-                    )
+                    torch.randn(total, heads, dimension, device="cuda", dtype=getattr(torch, dtype))
                     for heads in (HEADS[0], HEADS[1], HEADS[1])
                 )
                 output = function(q, k, v, lengths=lengths)
-                wanted = _reference(q, k, v, lengths)
+                wanted = _reference(q, k, v, lengths=lengths)
                 shape = "batch" if len(set(lengths)) == 1 else "varlen"
                 error = float(((output.double() - wanted).abs() / (1 + wanted.abs())).max())
                 found[f"{dtype} causal {shape} head {dimension}"] = error
     return found
 
 
-def _reference(q: Any, k: Any, v: Any, lengths: tuple[int, ...]) -> Any:
+def _reference(q: Any, k: Any, v: Any, *, lengths: tuple[int, ...]) -> Any:
     """Return causal attention in ``float64`` for packed (tokens, heads, dimension)."""
     import torch
 
@@ -138,9 +136,7 @@ def _reference(q: Any, k: Any, v: Any, lengths: tuple[int, ...]) -> Any:
         )
         scores = query @ key.transpose(1, 2) / math.sqrt(q.shape[-1])
         hidden = torch.ones(length, length, device=q.device, dtype=torch.bool).triu(1)
-        outputs.append(
-            (scores.masked_fill(hidden, -math.inf).softmax(-1) @ value).transpose(0, 1)
-        )
+        outputs.append((scores.masked_fill(hidden, -math.inf).softmax(-1) @ value).transpose(0, 1))
         start += length
     return torch.cat(outputs)
 

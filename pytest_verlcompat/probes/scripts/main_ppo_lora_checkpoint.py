@@ -52,13 +52,13 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     run.require_training(metrics)
     checkpoint = run.find_checkpoint(scratch)
     run.merge(checkpoint, scratch / "merged", facts=facts, timeout_s=MERGE_TIMEOUT_S)
-    _check(run, scratch, checkpoint, facts)
+    _check(run, scratch, checkpoint=checkpoint, facts=facts)
     facts["step"] = "done"
     condition = run.judge_mismatch(run.summarize(metrics))
     return {**facts, "condition": condition} if condition else dict(facts)
 
 
-def _check(run: Any, scratch: Path, checkpoint: Path, facts: dict[str, Any]) -> None:
+def _check(run: Any, scratch: Path, *, checkpoint: Path, facts: dict[str, Any]) -> None:
     """Raise unless the merged base is the first model and the adapter changes its output."""
     import torch
     import transformers

@@ -160,10 +160,10 @@ def _look(
     found["logits_differ_by"] = round(float((first[:, -1] - second[:, -1]).abs().max()), 6)
     if not found["logits_differ_by"]:
         raise AssertionError(f"{family}: another picture leaves the last logits as they are")
-    found["position_ids"] = _compare_positions(model, processor, inputs[0], module)
+    found["position_ids"] = _compare_positions(model, processor, inputs=inputs[0], module=module)
 
 
-def _compare_positions(model: Any, processor: Any, inputs: Any, module: str) -> str:
+def _compare_positions(model: Any, processor: Any, *, inputs: Any, module: str) -> str:
     """Return how verl's position ids compare with the model's own; raise where they differ."""
     import torch
 
