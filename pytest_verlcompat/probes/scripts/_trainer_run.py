@@ -19,6 +19,7 @@ from typing import Any
 STEPS = 3
 RUN_TIMEOUT_S = 480.0
 """What the whole run may take; Ray, imports and the engine take minutes of it."""
+LOGICAL_CPUS = 16
 REWARD = '''def score_letters(data_source, solution_str, ground_truth, extra_info=None):
     """Return the share of letters that are the wanted one, of at most 32."""
     return sum(letter < "n" for letter in solution_str) / 32.0
@@ -83,6 +84,8 @@ def settings(
         "trainer.total_training_steps": STEPS,
         "trainer.default_local_dir": str(scratch / "checkpoints"),
         "trainer.resume_mode": "disable",
+        # Counts, not cores: with fewer, verl 0.9's queue waits for ever to be placed.
+        "ray_kwargs.ray_init.num_cpus": max(LOGICAL_CPUS, os.cpu_count() or 1),
         "+ray_kwargs.ray_init.include_dashboard": False,
         "+ray_kwargs.ray_init.object_store_memory": 1 << 30,
         **changed,
@@ -270,8 +273,10 @@ def judge_mismatch(summary: dict[str, Any], *, bound: float = 0.05) -> str | Non
 def find_cause(log: str) -> str:
     """Return the line of *log* that most likely says why the run ended.
 
-    The last exception named in it, without Ray's prefixes; failing that the last line.
+    The last exception named in it, without Ray's prefixes; failing that the last line that is
+    not about Ray's own state.
     """
+    log = "\n".join(line for line in log.splitlines() if "(raylet)" not in line)
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in log.splitlines()]
     lines = [re.sub(r"^\([^)]*\bpid=\d+[^)]*\)\s*", "", line) for line in lines if line]
     raised = [

@@ -127,7 +127,10 @@ def conclude(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if not differing:
         return {}
     said = "; ".join(f"{label}: {results[label]['difference']}" for label in differing)
-    return {"condition": f"pieces differ from the whole conversation ({said})"}
+    condition = f"multi-turn data are tokenized otherwise than the whole conversation ({said})"
+    if any(label.startswith("sft") for label in differing):
+        condition += "; supervised training goes on with data.ignore_input_ids_mismatch=True"
+    return {"condition": condition}
 
 
 def _judge(

@@ -94,7 +94,7 @@ def test_cause_of_a_failed_run_is_the_last_exception(load_script: Callable[[str]
     )
 
     assert script.find_cause(log) == "ImportError: FlashAttention2 is not installed"
-    assert script.find_cause("only this\n") == "only this"
+    assert script.find_cause("only this\n(raylet) disk is nearly full\n") == "only this"
     assert script.find_cause("") == "no output"
 
 
