@@ -42,14 +42,16 @@ class Probe:
         return all(name in installed for name in self.distributions)
 
 
-def list_probes(folder: Path = SCRIPTS) -> tuple[Probe, ...]:
-    """Return the probes in *folder*, in name order.
+def list_probes(folder: Path | None = None) -> tuple[Probe, ...]:
+    """Return the probes in *folder*, in name order; those of this project if none is given.
 
     Raises:
         ProbeDefinitionError: If a script does not declare what it must.
     """
     return tuple(
-        read_probe(path) for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")
+        read_probe(path)
+        for path in sorted((folder or SCRIPTS).glob("*.py"))
+        if not path.name.startswith("_")
     )
 
 
@@ -83,12 +85,17 @@ def read_probe(path: Path) -> Probe:
             )
     if not any(isinstance(node, ast.FunctionDef) and node.name == "probe" for node in tree.body):
         raise ProbeDefinitionError("define probe(request) -> dict", where=path.name)
+    needs = found["DISTRIBUTIONS"]
+    if not isinstance(needs, (tuple, list)) or not all(isinstance(each, str) for each in needs):
+        raise ProbeDefinitionError(
+            f"DISTRIBUTIONS is {needs!r}; write a tuple of names", where=path.name
+        )
     try:
         return Probe(
             name=path.stem,
             title=str(found["TITLE"]),
             rung=Rung(found["RUNG"]),
-            distributions=tuple(str(canonicalize_name(each)) for each in found["DISTRIBUTIONS"]),
+            distributions=tuple(str(canonicalize_name(each)) for each in needs),
             gpus=int(found["GPUS"]),
             timeout_s=float(found["TIMEOUT_S"]),
             script=path,
@@ -100,8 +107,11 @@ def read_probe(path: Path) -> Probe:
 
 def _literals(tree: ast.Module) -> Iterable[tuple[str, Any]]:
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+            continue
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        if isinstance(target, ast.Name):
+            name = target.id
             if name in _CONSTANTS:
                 try:
                     yield name, ast.literal_eval(node.value)

@@ -234,7 +234,8 @@ def test_child_that_leaves_in_time_is_not_counted(tmp_path: Path) -> None:
 
 
 _INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have us ignore it
 from pathlib import Path
 from pytest_verlcompat.process.run import Limits, run
 folder = Path(sys.argv[1])

@@ -243,8 +243,9 @@ def test_tags_of_a_target_are_those_of_packaging() -> None:
             ),
             (
                 "Because a==1 depends on b<2 and you require a==1, we can conclude that you "
-                "require b<2.\nAnd because you require b==2, we can conclude that your requirements "
-                "are unsatisfiable."
+                "require b<2.\n"
+                "And because you require b==2, we can conclude that your requirements are "
+                "unsatisfiable."
             ),
         ),
         (

@@ -1,0 +1,356 @@
+"""From the text of a log to the known failure that came first, or to what failed unknown.
+
+The root cause is the first failure in time, not the last line printed. Failures that only
+follow from another, and warnings, stand behind those that end a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from pytest_verlcompat.issues.catalogue import Role, compiled
+from pytest_verlcompat.issues.facts import Facts, Holds, any_holds, holds
+from pytest_verlcompat.issues.failures import Failure, read_failure
+from pytest_verlcompat.issues.scan import (
+    TRACEBACK,
+    find_hits,
+    lines_after,
+    lines_before,
+    search_words,
+)
+from pytest_verlcompat.issues.text import inert
+from pytest_verlcompat.issues.versions import read_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import BinaryIO
+
+    from pytest_verlcompat.issues.catalogue import Entry, Remedy, Signature
+    from pytest_verlcompat.issues.scan import Hit
+
+    _Needles = dict[str, list[tuple[Entry, Signature]]]
+
+HEAD_BYTES = 256 << 10
+"""How much of the beginning is read for versions and settings."""
+_MAX_PROCESSES = 128
+_MAX_REFUSALS = 64
+_EVIDENCE_BEFORE = 2
+_SHOWN_CHARACTERS = 400
+_SAME_FAILURE_LINES = 60
+
+
+class Confidence(Enum):
+    """How sure an explanation is."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+    def lower(self) -> Confidence:
+        """Return the next lower word."""
+        return Confidence.MEDIUM if self is Confidence.HIGH else Confidence.LOW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One entry of the catalogue that a log shows."""
+
+    entry: Entry
+    cause: str
+    """Its cause with what the log filled in."""
+    line_number: int
+    process: str
+    evidence: tuple[str, ...]
+    """The line that shows it and those just before, safe to print."""
+    confidence: Confidence
+    why: tuple[str, ...]
+    remedies: tuple[Remedy, ...]
+    """Those that fit the versions known, best first."""
+    lines: int
+    """How many lines show it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """Everything said about one log."""
+
+    explanations: tuple[Explanation, ...]
+    """The root cause first."""
+    failures: tuple[Failure, ...]
+    """The first exception of each process that no entry explains, in order of time."""
+    facts: Facts
+
+    @property
+    def root(self) -> Explanation | None:
+        """The explanation to act on."""
+        return self.explanations[0] if self.explanations else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Around:
+    """The neighbours of a line, of the same process."""
+
+    before: tuple[str, ...]
+    window: str
+
+
+@dataclass(slots=True, kw_only=True)
+class _Match:
+    entry: Entry
+    signature: Signature
+    hit_number: int
+    process: str
+    text: str
+    start: int
+    """Where in the text the pattern was found."""
+    groups: Mapping[str, str]
+    around: _Around
+    count: int = 1
+
+
+@dataclass(slots=True, kw_only=True)
+class _Collected:
+    """What the reading of one text has found so far; bounded by catalogue and processes."""
+
+    matches: dict[str, _Match] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    """How often the lines around did not bear a pattern out; looking costs time."""
+    head_text: str = ""
+
+
+def explain(
+    stream: BinaryIO, *, catalogue: Iterable[Entry], facts: Facts | None = None
+) -> Diagnosis:
+    """Return what the log in *stream* says.
+
+    Args:
+        catalogue: Entries to look for.
+        facts: What is known of the environment by other means; it goes before what the log says.
+    """
+    entries = tuple(catalogue)
+    table = _needles(entries)
+    found = _Collected()
+    needles = {
+        each.word or needle
+        for row in entries
+        for each in row.signatures
+        for needle in each.contains
+    }
+    for hit in find_hits(stream, search_words(needles)):
+        if not found.head_text:
+            found.head_text = hit.block.data[:HEAD_BYTES].decode("utf-8", "replace")
+        _look(hit, table, found=found)
+    known = _known_facts(found, facts)
+    matches = _in_order(_specific(list(found.matches.values())), known)
+    matched = {each.text for each in matches}
+    failures = sorted(found.failures.values(), key=lambda each: each.line_number)
+    unexplained = tuple(each for each in failures if not matched & set(each.lines))
+    explanations = tuple(_explanation(each, known, unexplained=unexplained) for each in matches)
+    return Diagnosis(explanations=explanations, failures=unexplained, facts=known)
+
+
+def _needles(entries: tuple[Entry, ...]) -> _Needles:
+    table: _Needles = {}
+    for entry in entries:
+        for signature in entry.signatures:
+            for needle in signature.contains:
+                table.setdefault(needle, []).append((entry, signature))
+    return table
+
+
+def _look(hit: Hit, table: _Needles, *, found: _Collected) -> None:
+    """Keep what *hit* shows: the first line of each entry, the first failure of each process."""
+    text = hit.line.text
+    around: _Around | None = None
+    for needle, candidates in table.items():
+        if needle not in text:
+            continue
+        for entry, signature in candidates:
+            matched = compiled(signature.pattern).search(text)
+            if matched is None:
+                continue
+            if entry.id in found.matches:
+                found.matches[entry.id].count += 1
+                continue
+            if found.refused.get(signature.pattern, 0) >= _MAX_REFUSALS:
+                continue
+            around = around or _look_around(hit)
+            if _fits(signature, around.window, head=found.head_text):
+                found.matches[entry.id] = _Match(
+                    entry=entry, signature=signature, hit_number=hit.number,
+                    process=hit.line.process, text=text, start=matched.start(), around=around,
+                    groups={key: value or "?" for key, value in matched.groupdict().items()},
+                )  # fmt: skip
+            else:
+                found.refused[signature.pattern] = found.refused.get(signature.pattern, 0) + 1
+    _keep_failure(hit, found)
+
+
+def _look_around(hit: Hit) -> _Around:
+    before = lines_before(hit)
+    return _Around(
+        before=tuple(before[-_EVIDENCE_BEFORE:]),
+        window="\n".join([*before, hit.line.text, *lines_after(hit)]),
+    )
+
+
+def _fits(signature: Signature, window: str, *, head: str) -> bool:
+    def found(pattern: str, text: str) -> bool:
+        return compiled(pattern).search(text) is not None
+
+    return (
+        all(found(each, window) for each in signature.near)
+        and all(found(each, window) or found(each, head) for each in signature.seen)
+        and not any(found(each, window) for each in signature.absent)
+    )
+
+
+def _keep_failure(hit: Hit, found: _Collected) -> None:
+    process = hit.line.process
+    if process in found.failures and not found.failures[process].tentative:
+        return
+    if process not in found.failures and len(found.failures) >= _MAX_PROCESSES:
+        return
+    failure = read_failure(hit, traceback=TRACEBACK in hit.line.text)
+    if failure is not None and not (failure.tentative and process in found.failures):
+        found.failures[process] = failure
+
+
+def _known_facts(found: _Collected, facts: Facts | None) -> Facts:
+    first = sorted(found.matches.values(), key=lambda each: each.hit_number)
+    failures = ("\n".join(each.lines) for each in found.failures.values())
+    read = read_facts([*(each.around.window for each in first), *failures, found.head_text])
+    if facts is None:
+        return read
+    return Facts(
+        versions=facts.versions if facts.complete else {**read.versions, **facts.versions},
+        complete=facts.complete,
+        numbers={**read.numbers, **facts.numbers},
+        words=facts.words,
+        env=facts.env,
+        modules=facts.modules,
+    )
+
+
+def _specific(matches: list[_Match]) -> list[_Match]:
+    """Return *matches* without the ambiguous ones whose very line another entry explains."""
+    settled = {(m.process, m.text) for m in matches if not m.entry.ambiguous}
+    return [m for m in matches if not m.entry.ambiguous or (m.process, m.text) not in settled]
+
+
+def _in_order(matches: list[_Match], facts: Facts) -> list[_Match]:
+    """Return *matches* with the root cause first."""
+    roles = list(Role)
+    agrees = {each.entry.id: any_holds(each.entry.affected, facts) for each in matches}
+
+    def doubtful(match: _Match) -> bool:
+        return match.entry.ambiguous and agrees[match.entry.id] is Holds.NO
+
+    def general(match: _Match) -> bool:
+        return match.entry.ambiguous and any(
+            other.process == match.process
+            and not other.entry.ambiguous
+            and other.entry.role is match.entry.role
+            and agrees[other.entry.id] is not Holds.NO
+            and abs(other.hit_number - match.hit_number) <= _SAME_FAILURE_LINES
+            for other in matches
+        )
+
+    return sorted(
+        matches,
+        key=lambda each: (
+            roles.index(each.entry.role),
+            doubtful(each),
+            general(each),
+            each.hit_number,
+            agrees[each.entry.id] is Holds.NO,
+            agrees[each.entry.id] is not Holds.YES,
+            -_weight(each.signature),
+            each.entry.id,
+        ),
+    )
+
+
+def _weight(signature: Signature) -> int:
+    """Return how specific a signature is: by what it asks for besides its line, then its length."""
+    asked = len(signature.near) + len(signature.seen)
+    return asked * 10_000 + len(signature.pattern)
+
+
+def _explanation(match: _Match, facts: Facts, *, unexplained: tuple[Failure, ...]) -> Explanation:
+    confidence, why = _judge(match, facts)
+    earlier = [
+        each
+        for each in unexplained
+        if each.process == match.process
+        and not each.tentative
+        and each.line_number + len(each.lines) + _SAME_FAILURE_LINES < match.hit_number
+    ]
+    if earlier:
+        confidence = confidence.lower()
+        why.append(
+            f"another failure comes before it, at line {earlier[0].line_number}: "
+            f"{inert(earlier[0].exception, limit=120)}"
+        )
+    shown = (*match.around.before, _cropped(match))
+    return Explanation(
+        entry=match.entry,
+        cause=_filled(match),
+        line_number=match.hit_number,
+        process=inert(match.process, limit=120),
+        evidence=tuple(inert(each) for each in shown if each.strip()),
+        confidence=confidence,
+        why=tuple(why),
+        remedies=tuple(
+            each for each in match.entry.remedies if holds(each.when, facts) is not Holds.NO
+        ),
+        lines=match.count,
+    )
+
+
+def _cropped(match: _Match) -> str:
+    """Return the line, or of a long one the part around what was found."""
+    if len(match.text) <= _SHOWN_CHARACTERS:
+        return match.text
+    start = max(0, match.start - _SHOWN_CHARACTERS // 4)
+    return match.text[start : start + _SHOWN_CHARACTERS]
+
+
+def _filled(match: _Match) -> str:
+    text = match.entry.cause
+    for name in compiled(match.signature.pattern).groupindex:
+        text = text.replace(f"{{{name}}}", inert(match.groups.get(name, "?"), limit=160))
+    for signature in match.entry.signatures:
+        for name in compiled(signature.pattern).groupindex:
+            text = text.replace(f"{{{name}}}", name)
+    return text
+
+
+def _judge(match: _Match, facts: Facts) -> tuple[Confidence, list[str]]:
+    entry = match.entry
+    why = [f"the text of {entry.id} stands at line {match.hit_number}"]
+    answer = any_holds(entry.affected, facts)
+    named = _named_versions(entry, facts)
+    if answer is Holds.YES:
+        why.append(
+            f"the versions known are in its range: {named}" if named else "its range is open"
+        )
+        return Confidence.HIGH, why
+    if answer is Holds.NO:
+        why.append(f"the versions known are outside its range: {named}")
+        return Confidence.LOW if entry.ambiguous else Confidence.MEDIUM, why
+    why.append(
+        "the same text has other causes, and the versions that would settle it are not known"
+        if entry.ambiguous
+        else "the text has no other cause we know of; the versions it depends on are not known"
+    )
+    return Confidence.LOW if entry.ambiguous else Confidence.HIGH, why
+
+
+def _named_versions(entry: Entry, facts: Facts) -> str:
+    names = sorted({key for each in entry.affected for key in each})
+    known = {**facts.numbers, **facts.versions}
+    return ", ".join(f"{name} {known[name]}" for name in names if name in known)
