@@ -42,11 +42,14 @@ def execute(args: argparse.Namespace) -> int:
     members = MemberCache(default_cache_folder())
     client = IndexClient(find_index_settings(os.environ).urls[:1], cache=members)
     changes: list[Change] = []
+    out_of_date = False
     for name, floor in FLOORS.items():
         path = args.root / "matrix" / "axes" / f"{name}.toml"
         text, change = discover_axis(load_axis(path), client, floor=floor)
         changes.append(change)
-        if not args.check and text != path.read_text(encoding="utf-8"):
+        is_news = text != path.read_text(encoding="utf-8")
+        out_of_date = out_of_date or is_news
+        if is_news and not args.check:
             path.write_text(text, encoding="utf-8")
     day = dt.datetime.now(dt.timezone.utc).date()
     summary = render_summary(changes, day=day, cells=_cells_per_release(args.root))
@@ -59,7 +62,7 @@ def execute(args: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     members.close()
-    return int(args.check and any(not change.is_empty for change in changes))
+    return int(args.check and out_of_date)
 
 
 def _cells_per_release(root: Path) -> dict[str, int]:

@@ -17,7 +17,7 @@ _EXCEPTION = re.compile(
     r"(?:Error|Exception|Interrupt|Exit|Timeout|Warning)(?:\([A-Za-z]\w{0,60}\))?(?::|$)"
 )
 _FRAME = re.compile(r"\s{2,}|Traceback|During handling|The above exception|\s*$|ray::")
-_BARE = re.compile(r"(?:error|ERROR|fatal error|FATAL|Error)\b[: ]\s?\S")
+_BARE = re.compile(r"(?:[\w./-]{1,80}: )?(?:[Ee]rror|ERROR|fatal error|fatal|FATAL): \S")
 _MAX_LINES = 120
 
 
@@ -41,8 +41,10 @@ def read_failure(hit: Hit, *, traceback: bool) -> Failure | None:
     if traceback:
         return _read_traceback(hit)
     message = hit.line.message
-    if not (_EXCEPTION.match(message) or _BARE.match(message)):
-        return None
+    if not _EXCEPTION.match(message):
+        if not _BARE.match(hit.line.text.lstrip()):
+            return None
+        message = hit.line.text.strip()
     return Failure(
         process=hit.line.process,
         line_number=hit.number,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def open_resolver(
-    *, cache: Path | None = None, sleep: Callable[[float], None] = time.sleep
+    *, cache: Path | None = None, sleep: Callable[[float], None] | None = None
 ) -> Iterator[tuple[Resolver, IndexShelf]]:
     """Yield a resolver and the index it is checked against.
 
@@ -33,17 +33,18 @@ def open_resolver(
         ToolMissingError: If there is no uv.
         UsageError: If a configuration file that names the index is malformed.
     """
+    pause = sleep or time.sleep
     folder = cache or default_cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     index_url = find_index_settings(os.environ).urls[0]
     members = MemberCache(folder)
     shelf = IndexShelf(
-        IndexClient((index_url,), transport=Transport(sleep=sleep), cache=members),
+        IndexClient((index_url,), transport=Transport(sleep=pause), cache=members),
         index_url=index_url,
     )
     settings = find_settings(index_url=index_url, cache=folder / "uv")
     with tempfile.TemporaryDirectory(prefix="verlcompat-") as work:
         try:
-            yield Resolver(settings, work=Path(work), shelf=shelf, sleep=sleep), shelf
+            yield Resolver(settings, work=Path(work), shelf=shelf, sleep=pause), shelf
         finally:
             members.close()

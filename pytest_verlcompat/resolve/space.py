@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from pytest_verlcompat.model.axis import Axis, AxisValue
 
 GRACE = dt.timedelta(days=1)
-"""Companions of a release (kernels, wheels for other Pythons) are uploaded hours after it; by
-the end of the next day the engines' own sets had all their parts in 2025 and 2026."""
+"""Added to the day on which the newer release was installable, and that day counts to its end.
+Files of a release and of its companions come hours apart, and mirrors lag. More changes
+nothing: of 134 engine releases since 2025, the same 122 resolve by themselves with 0, 1, 2, 3,
+7 and 14 days (Python 3.12, glibc 2.35, asked on 2026-11-20)."""
 
 PLATFORM_PREFIX = "x86_64-manylinux_2_"
 

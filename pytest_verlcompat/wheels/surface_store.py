@@ -77,11 +77,11 @@ class FactsStore:
             IndexUnavailableError: If the index fails.
             WheelFormatError: If the wheel cannot be read.
         """
-        file = self._file(distribution, version)
+        file = self.find_file(distribution, version)
         known = self._load(file, role="consumer")
         if known is not None:
             return known
-        with self._open(file) as tree:
+        with self.open_file(file) as tree:
             facts = collect_consumer(tree, distribution=distribution, version=str(file.version))
         self._save(file, facts, role="consumer")
         return facts
@@ -102,7 +102,7 @@ class FactsStore:
             IndexUnavailableError: If the index fails.
             WheelFormatError: If the wheel cannot be read.
         """
-        file = self._file(distribution, version)
+        file = self.find_file(distribution, version)
         known = self._load(file, role="provider")
         if known is not None and questions.key in known.answered:
             return known
@@ -110,7 +110,7 @@ class FactsStore:
         if known is not None and not missing_demands(known, wanted):
             facts = known
         else:
-            with self._open(file) as tree:
+            with self.open_file(file) as tree:
                 facts = collect_provider(
                     tree,
                     wanted,
@@ -152,7 +152,13 @@ class FactsStore:
                 version: facts for found in pool.map(walk, runs) for version, facts in found.items()
             }
 
-    def _file(self, distribution: str, version: str) -> IndexFile:
+    def find_file(self, distribution: str, version: str) -> IndexFile:
+        """Return the wheel of a release that a Linux machine would take.
+
+        Raises:
+            UsageError: If the index has none.
+            IndexUnavailableError: If the index fails.
+        """
         files = self.client.releases(distribution)
         try:
             wanted = Version(version)
@@ -171,7 +177,8 @@ class FactsStore:
         hint = f"the newest are {newest}" if newest else "the index does not know the project"
         raise UsageError(f"the index has no {distribution} {version}; {hint}")
 
-    def _open(self, file: IndexFile) -> FileTree:
+    def open_file(self, file: IndexFile) -> FileTree:
+        """Return a reader of *file*, to be closed."""
         tree = open_wheel(
             file.url, digest=file.sha256, transport=self.client.transport, cache=self.cache
         )

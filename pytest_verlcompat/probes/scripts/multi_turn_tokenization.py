@@ -176,7 +176,9 @@ def describe_mask(said: Sequence[str], spoken: Sequence[str]) -> str:
         answer = content.split("</think>")[-1].strip()
         if answer not in span:
             return f"{span!r} is trained instead of {answer!r}"
-        stranger = next((word for word in ("<|im_start|>", "<tool_response>") if word in span), None)
+        stranger = next(
+            (word for word in ("<|im_start|>", "<tool_response>") if word in span), None
+        )
         if stranger:
             return f"{stranger} is trained: {span!r}"
     return "right"
@@ -196,7 +198,10 @@ def _spans(tokenizer: Any, ids: list[int], mask: list[int]) -> list[list[str]]:
 def _around(tokenizer: Any, built: list[int], whole: list[int], at: int) -> str:
     """Return both texts around the place *at* where they part."""
     start = max(0, at - 12)
-    mine, theirs = tokenizer.decode(built[start : at + 12]), tokenizer.decode(whole[start : at + 12])
+    mine, theirs = (
+        tokenizer.decode(built[start : at + 12]),
+        tokenizer.decode(whole[start : at + 12]),
+    )
     return f"token {at}: {mine!r} instead of {theirs!r}"
 
 

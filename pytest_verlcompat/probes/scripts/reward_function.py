@@ -27,10 +27,10 @@ GPUS = 0
 TIMEOUT_S = 240.0
 
 KEYS = ("reward.custom_reward_function", "custom_reward_function")
-SOURCE = '''def score_letters(data_source, solution_str, ground_truth, extra_info=None, weight=1.0):
+SOURCE = """def score_letters(data_source, solution_str, ground_truth, extra_info=None, weight=1.0):
     assert data_source == "verlcompat/tiny", data_source
     return {weight_name} * float(solution_str.count(ground_truth))
-'''
+"""
 ANSWERS = ("eel", "cat")
 
 
