@@ -40,7 +40,7 @@ class Management:
         RuntimeError: If a call fails; the function and its status are said.
     """
 
-    def __enter__(self) -> Management:
+    def __enter__(self) -> Management:  # noqa: PYI034 -- typing.Self is newer than 3.10
         self._library = ctypes.CDLL("libnvidia-ml.so.1")
         self.call("nvmlInit_v2")
         return self

@@ -100,8 +100,7 @@ class _Vllm:
             first = answer.outputs[0]
             ids = [int(token) for token in first.token_ids]
             chances = [
-                float(row[token].logprob)
-                for row, token in zip(first.logprobs, ids, strict=True)
+                float(row[token].logprob) for row, token in zip(first.logprobs, ids, strict=True)
             ]
             found.append((ids, chances))
         return found

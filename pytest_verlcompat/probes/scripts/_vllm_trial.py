@@ -90,7 +90,9 @@ def _allocator() -> dict[str, Any]:
     import torch
 
     found = torch.cuda.memory._snapshot().get("allocator_settings") or {}  # noqa: SLF001  no other
-    return {key: value for key, value in found.items() if isinstance(value, (bool, int, float, str))}
+    return {
+        key: value for key, value in found.items() if isinstance(value, (bool, int, float, str))
+    }
 
 
 def _attention_backend(llm: Any) -> str | None:
