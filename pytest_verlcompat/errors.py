@@ -109,6 +109,12 @@ class SourceSyntaxError(VerlcompatError):
     exit_status: ClassVar[int] = 15
 
 
+class CatalogueError(VerlcompatError):
+    """An entry of the catalogue of known failures is malformed."""
+
+    exit_status: ClassVar[int] = 16
+
+
 class BundleError(VerlcompatError):
     """A carried cell is incomplete, altered, hostile, or was made for another machine."""
 

@@ -20,12 +20,25 @@ from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.machine import Machine
 from pytest_verlcompat.model.outcome import Ending, Outcome, Rung
 from pytest_verlcompat.model.verdict import VerdictKind
+from pytest_verlcompat.resolve.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The Python that surely is on this machine: the one that runs the tests."""
+
+NO_SUCH_MINOR = "3.99"
+
+_COMMAND = """\
+import signal, sys
+from pathlib import Path
+from pytest_verlcompat.cli import main
+from pytest_verlcompat.probes import registry
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have us ignore it
+registry.SCRIPTS = Path(sys.argv[1])
+sys.exit(main(sys.argv[2:]))
+"""
 
 MACHINE = Machine(system="Linux", architecture="x86_64", glibc="2.35", cpus=2, memory_mib=24_000)
 
@@ -36,6 +49,7 @@ def write_wheel(
     version: str,
     *,
     requires: Iterable[str] = (),
+    extras: Iterable[str] = (),
     tags: str = "py3-none-any",
     files: Mapping[str, str] | None = None,
 ) -> Path:
@@ -43,6 +57,7 @@ def write_wheel(
     home = f"{name}-{version}.dist-info"
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     metadata += [f"Requires-Dist: {each}" for each in requires]
+    metadata += [f"Provides-Extra: {each}" for each in extras]
     wheel = ["Wheel-Version: 1.0", "Generator: tests", "Root-Is-Purelib: true", f"Tag: {tags}"]
     members = {
         f"{name}/__init__.py": f"__version__ = {version!r}\n",
@@ -101,12 +116,26 @@ class TinyWorkspace:
         """Folder of the probe scripts."""
         return self.root / "scripts"
 
+    def command(self, *words: str) -> list[str]:
+        """Return the argument list of ``verlcompat *words`` here, with our probes for the real."""
+        verb, *rest = words
+        return [
+            sys.executable,
+            "-c",
+            _COMMAND,
+            str(self.scripts),
+            verb,
+            "--root",
+            str(self.root),
+            *rest,
+        ]
+
     def declare_axes(self) -> None:
         """Write the axes: two distributions, python, platform and date."""
         values = {"alpha": ["1.0", "1.1"], "beta": ["1.0", "2.0"]}
         for place, (name, texts) in enumerate(values.items()):
             self.write_axis(name, kind="distribution", place=place, texts=texts, distribution=name)
-        minors = [f"3.{minor}" for minor in range(9, 16)]
+        minors = [*(f"3.{minor}" for minor in range(9, 16)), NO_SUCH_MINOR]
         self.write_axis("python", kind="python", place=10, texts=minors, label="python")
         triple = "x86_64-manylinux_2_35"
         self.write_axis("platform", kind="platform", place=20, texts=[triple], default=triple)
@@ -186,6 +215,22 @@ def write_probe(folder: Path, name: str, body: str = "return {}", **constants: A
     path = folder / f"{name}.py"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def shadow_uv(folder: Path, script: str) -> dict[str, str]:
+    """Return the environment in which uv is the shell *script* in place of the module's program.
+
+    ``REAL_UV`` in the script is the real one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "uv.py").write_text("raise ImportError('shadowed')\n", encoding="utf-8")
+    tool = folder / "uv"
+    tool.write_text("#!/bin/sh\n" + script.replace("REAL_UV", str(find_uv())) + "\n")
+    tool.chmod(0o755)
+    return {
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": f"{folder}{os.pathsep}{python_path()}",
+    }
 
 
 def make_cell(**changes: Any) -> Cell:  # noqa: ANN401 -- fields of Cell

@@ -89,8 +89,8 @@ def _close(report: Report, ran: list[Ran], *, started: float) -> int:
     errors = [each.error for each in ran if each.error]
     if errors:
         return errors[0].exit_status
-    if executed + current == 0:
-        raise NothingRanError("no check or probe was executed; a table needs evidence")
+    if not any(each.conclusive for each in ran):
+        raise NothingRanError("no probe applies to what was asked for; nothing could be judged")
     return 1 if wrong else 0
 
 

@@ -100,7 +100,7 @@ def find_environment(cell: Cell, lock: Lock, *, folder: Path) -> Environment | N
             if ready
             else None
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -173,6 +173,9 @@ def _mark(place: Path, environment: Environment, lock: Lock) -> None:
 def _call(words: list[str], cell: Cell) -> BuildFailure | None:
     """Call uv; return the stack's failure, raise whatever is not the stack's."""
     ended = call_uv(words, timeout_s=_INSTALL_TIMEOUT_S)
+    if ended.exit_status and ended.index_unreachable:  # what is in the cache may be enough
+        again = call_uv([*words, "--offline"], timeout_s=_INSTALL_TIMEOUT_S)
+        ended = again if again.exit_status == 0 else ended
     if ended.exit_status == 0:
         return None
     if _NO_SPACE.search(ended.messages):

@@ -66,7 +66,8 @@ def installed_versions(folders: Iterable[Path]) -> dict[str, str]:
             continue
         for name in names:
             stem, dot, suffix = name.rpartition(".")
-            if dot and suffix in {"dist-info", "egg-info"}:
+            # pip renames what it could not remove to begin with a tilde.
+            if dot and suffix in {"dist-info", "egg-info"} and stem[:1].isalnum():
                 distribution, _, version = stem.partition("-")
                 version = version.partition("-py")[0] if suffix == "egg-info" else version
                 found.setdefault(canonicalize_name(distribution), version)

@@ -47,6 +47,8 @@ class Ran:
     """Checks and probes that were executed now."""
     current: int
     """Checks and probes whose evidence was current already."""
+    conclusive: bool = False
+    """Whether something that tells more than "it installs" has evidence now."""
     error: VerlcompatError | None = None
     """What kept the harness from going on; it says nothing about the stack."""
 
@@ -83,6 +85,7 @@ class _CellRun:
         self._cell = cell
         self._executed = 0
         self._current = 0
+        self._conclusive = False
 
     def carry_through(self, probes: Sequence[Probe], *, again: bool) -> Ran:
         error = None
@@ -95,7 +98,13 @@ class _CellRun:
         except VerlcompatError as raised:
             self._say(f"errored: {raised}")
             error = raised
-        return Ran(cell=self._cell, executed=self._executed, current=self._current, error=error)
+        return Ran(
+            cell=self._cell,
+            executed=self._executed,
+            current=self._current,
+            conclusive=self._conclusive,
+            error=error,
+        )
 
     def _resolves(self, lock: Lock, *, again: bool) -> bool:
         """Record whether the cell resolves; ask the index anew where the lock says it does not."""
@@ -103,10 +112,12 @@ class _CellRun:
         blank = self._blank("resolve", Rung.RESOLVES, lock=lock, environment_id=checkout)
         if not again and self._has_current(blank):
             self._current += 1
+            self._conclusive = lock.explanation is not None
             return lock.explanation is None
         started = time.monotonic()
         cause = self._guard(lambda: self._why_not(lock), blank)
         outcome = Outcome.PASSED if cause is None else Outcome.FAILED
+        self._conclusive = cause is not None
         self._record(
             dataclasses.replace(
                 blank,
@@ -144,6 +155,7 @@ class _CellRun:
             lambda: build_environment(self._cell, lock, folder=folder, say=self._say), blank
         )
         if isinstance(found, BuildFailure):
+            self._conclusive = True
             first, _, _ = found.messages.strip().partition("\n")
             self._record(
                 dataclasses.replace(
@@ -185,6 +197,7 @@ class _CellRun:
             )
         )
         self._current += len(applicable) - len(due)
+        self._conclusive = bool(applicable)
         patient = Patient(
             python=environment.python,
             interpreter=environment.interpreter,

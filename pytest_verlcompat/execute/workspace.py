@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -58,7 +59,12 @@ class Workspace:
             return path.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(uuid.uuid4().hex + "\n", encoding="utf-8")
+            drawn = uuid.uuid4().hex
+            aside = path.with_name(f".{drawn}.new")
+            aside.write_text(f"{drawn}\n", encoding="utf-8")
+            with contextlib.suppress(FileExistsError):  # of two runs at once the first one draws
+                path.hardlink_to(aside)
+            aside.unlink()
             return self.checkout_id()
 
 

@@ -100,7 +100,9 @@ class Verlcompat:
                     append(record, path=self._evidence)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the verdict and what it stands on."""
+        """Print the verdict and what it stands on; nothing where nothing was to be run."""
+        if terminalreporter.config.option.collectonly:
+            return
         terminalreporter.section("verlcompat")
         for line in render_summary(
             self.records,

@@ -17,19 +17,19 @@ _LACKS = (
     (re.compile(r"Found no NVIDIA driver on your system"), "an NVIDIA driver"),
     (re.compile(r"No CUDA GPUs are available|no CUDA-capable device"), "a CUDA device"),
     (re.compile(r"No space left on device"), "disk space"),
-    (re.compile(r"Cannot allocate memory|bad_alloc"), "memory"),
+    (re.compile(r"Cannot allocate memory|std::bad_alloc"), "memory"),
     (
         re.compile(
-            r"openaipublic|tiktoken|harmony[^\n]*vocab|HarmonyError: error downloading",
+            r"openaipublic|harmony[^\n]*vocab|HarmonyError: error downloading",
             re.IGNORECASE,
         ),
         "network (openai_harmony fetches its vocabulary file)",
     ),
     (
         re.compile(
-            r"Failed to resolve|Name or service not known|Temporary failure in name resolution"
+            r"NameResolutionError|Name or service not known|Temporary failure in name resolution"
             r"|LocalEntryNotFoundError|OfflineModeIsEnabled|Network is unreachable"
-            r"|couldn't connect to|Max retries exceeded with url"
+            r"|couldn't connect to 'http|Max retries exceeded with url"
         ),
         "network",
     ),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _SITE = "site-packages/"
 _MEBIBYTE = 1 << 20
+_FRAME = ("file", "line", "function", "source")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +63,13 @@ def launch(
     # Short, and not below the checkout: Ray's sockets live in it and may be 107 bytes long.
     with tempfile.TemporaryDirectory(prefix="vc-", ignore_cleanup_errors=True) as folder:
         control = Path(folder)
-        redact = make_redactor(
-            os.environ, places={"scratch": control, "environment": _prefix(patient.python)}
-        )
+        places = {
+            "scratch": control,
+            "environment": _prefix(patient.python),
+            "probes": probe.script.parent,
+            "runner": RUNNER.parent,
+        }
+        redact = make_redactor(os.environ, places=places)
         ended = _run(probe, patient, control=control, redact=redact, devices=visible_devices)
         reply = _read_reply(control)
         _keep_log(control / "log", ended.log_sha256, logs)
@@ -107,8 +112,10 @@ def judge_reply(
     if said is not None:
         tail = redact("\n".join(ended.tail.splitlines()[-15:]))
         lack = find_lack(tail) if ending is Ending.EXITED else None
-        if lack:
-            return dataclasses.replace(complete, outcome=Outcome.SKIPPED, lacks=(lack,))
+        # What the host lacks explains what follows, such as a crash while leaving.
+        lacks = (lack,) if lack else tuple(map(redact, (reply or {}).get("lacks") or ()))
+        if lacks:
+            return dataclasses.replace(complete, outcome=Outcome.SKIPPED, lacks=lacks)
         cause = Cause(kind=ended.signal or ending.value, first_line=said, detail=tail or None)
         return dataclasses.replace(complete, outcome=Outcome.FAILED, cause=cause)
     assert reply is not None  # noqa: S101 -- every ending without a reply has something to say
@@ -121,7 +128,7 @@ def judge_reply(
                 complete, outcome=Outcome.SKIPPED, lacks=(lack,), cause=cause
             )
         return dataclasses.replace(complete, outcome=Outcome.FAILED, cause=cause)
-    lacks = tuple(redact(str(each)) for each in reply.get("lacks") or ())
+    lacks = tuple(map(redact, reply.get("lacks") or ()))
     condition = reply.get("condition")
     return dataclasses.replace(
         complete,
@@ -197,7 +204,21 @@ def _read_reply(control: Path) -> dict[str, Any] | None:
         reply = json.loads((control / "output.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return reply if isinstance(reply, dict) else None
+    return reply if _is_reply(reply) else None
+
+
+def _is_reply(found: Any) -> bool:  # noqa: ANN401 -- JSON values, from code we do not trust
+    if not isinstance(found, dict):
+        return False
+    cause, lacks = found.get("cause"), found.get("lacks") or []
+    frame = cause.get("frame") if isinstance(cause, dict) else None
+    return (
+        isinstance(found.get("facts") or {}, dict)
+        and (cause is None or isinstance(cause, dict))
+        and (frame is None or (isinstance(frame, dict) and {*_FRAME} <= {*frame}))
+        and isinstance(lacks, list)
+        and all(isinstance(each, str) for each in lacks)
+    )
 
 
 def _keep_log(log: Path, sha256: str | None, logs: Path) -> None:

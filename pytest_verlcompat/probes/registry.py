@@ -35,21 +35,26 @@ class Probe:
     timeout_s: float
     script: Path
     sha256: str
-    """Digest of the script and of the runner that calls it: evidence of other code is stale."""
+    """Digest of the script, of what it shares with others (``find_parts``) and of the runner.
+
+    Evidence of other code is stale.
+    """
 
     def applies_to(self, installed: Collection[str]) -> bool:
         """Return whether everything the probe needs is among the *installed* names."""
         return all(name in installed for name in self.distributions)
 
 
-def list_probes(folder: Path = SCRIPTS) -> tuple[Probe, ...]:
-    """Return the probes in *folder*, in name order.
+def list_probes(folder: Path | None = None) -> tuple[Probe, ...]:
+    """Return the probes in *folder*, in name order; those of this project if none is given.
 
     Raises:
         ProbeDefinitionError: If a script does not declare what it must.
     """
     return tuple(
-        read_probe(path) for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")
+        read_probe(path)
+        for path in sorted((folder or SCRIPTS).glob("*.py"))
+        if not path.name.startswith("_")
     )
 
 
@@ -83,25 +88,61 @@ def read_probe(path: Path) -> Probe:
             )
     if not any(isinstance(node, ast.FunctionDef) and node.name == "probe" for node in tree.body):
         raise ProbeDefinitionError("define probe(request) -> dict", where=path.name)
+    needs = found["DISTRIBUTIONS"]
+    if not isinstance(needs, (tuple, list)) or not all(isinstance(each, str) for each in needs):
+        raise ProbeDefinitionError(
+            f"DISTRIBUTIONS is {needs!r}; write a tuple of names", where=path.name
+        )
     try:
         return Probe(
             name=path.stem,
             title=str(found["TITLE"]),
             rung=Rung(found["RUNG"]),
-            distributions=tuple(str(canonicalize_name(each)) for each in found["DISTRIBUTIONS"]),
+            distributions=tuple(str(canonicalize_name(each)) for each in needs),
             gpus=int(found["GPUS"]),
             timeout_s=float(found["TIMEOUT_S"]),
             script=path,
-            sha256=hashlib.sha256(source + RUNNER.read_bytes()).hexdigest(),
+            sha256=_digest([path, *find_parts(path), RUNNER]),
         )
     except (ValueError, TypeError) as error:
         raise ProbeDefinitionError(str(error), where=path.name) from error
 
 
+def find_parts(path: Path) -> list[Path]:
+    """Return the files that the script *path* loads from beside it, in name order.
+
+    A script names such a file, whose name starts with ``_``, in a string, with or without its
+    suffix; those files may name further ones.
+    """
+    beside = {part.stem: part for part in path.parent.glob("_*.py") if part.name != RUNNER.name}
+    found: dict[str, Path] = {}
+    queue = [path]
+    while queue:
+        tree = ast.parse(queue.pop().read_bytes())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                stem = node.value.removesuffix(".py")
+                if stem in beside and stem not in found:
+                    found[stem] = beside[stem]
+                    queue.append(beside[stem])
+    return [found[stem] for stem in sorted(found)]
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    """Return the digest of the files' contents, in that order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def _literals(tree: ast.Module) -> Iterable[tuple[str, Any]]:
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+            continue
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        if isinstance(target, ast.Name):
+            name = target.id
             if name in _CONSTANTS:
                 try:
                     yield name, ast.literal_eval(node.value)

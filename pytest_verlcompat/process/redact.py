@@ -33,6 +33,7 @@ _NAMED = re.compile(
     r"[^\s\"',;]{6,}",
     re.IGNORECASE,
 )
+_HINTS = ("token", "secret", "passw", "key", "authorization", "bearer")
 # Schemes are short; without a limit a long dotted line would take quadratic time.
 _URL_USER = re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)[^/\s@]+@", re.IGNORECASE)
 _HOMES = re.compile(r"/(?:home|Users)/[^/\s:\"']+|(?<![\w/])/root(?=/|\b)")
@@ -73,9 +74,12 @@ def make_redactor(
         for found, word in swaps:
             if found in line:
                 line = line.replace(found, word)
-        line = _URL_USER.sub(rf"\1{_HIDDEN}@", line)
+        if "://" in line:
+            line = _URL_USER.sub(rf"\1{_HIDDEN}@", line)
         line = _SHAPES.sub(_HIDDEN, line)
-        line = _NAMED.sub(rf"\1{_HIDDEN}", line)
+        lowered = line.lower()  # the pattern is slow, and most lines hold none of its words
+        if any(word in lowered for word in _HINTS):
+            line = _NAMED.sub(rf"\1{_HIDDEN}", line)
         line = _HOMES.sub("<home>", line)
         return user.sub(r"\1<user>", line) if user else line
 

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_verlcompat.errors import LockError
+from pytest_verlcompat.errors import EvidenceError, LockError
 from pytest_verlcompat.model.codec import render_line
 from pytest_verlcompat.model.outcome import Outcome
 from pytest_verlcompat.model.verdict import Verdict, judge
@@ -20,7 +20,7 @@ from pytest_verlcompat.resolve.lock import Lock, load_lock
 from pytest_verlcompat.store.jsonl import load, load_cell_evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_verlcompat.matrix.load import Matrix
@@ -102,6 +102,9 @@ def assemble(
         evidence: Folder of the evidence files.
         figures: Folder of the figure files.
         probes: Probe name to its title and to the digest of its present code.
+
+    Raises:
+        EvidenceError: If a figure file cannot be read.
     """
     locks = matrix.folder / "locks"
     digests = {name: sha256 for name, (_, sha256) in probes.items()}
@@ -169,8 +172,12 @@ def _counts(record: Evidence, lock: Lock, digests: Mapping[str, str]) -> bool:
     return record.subject_sha256 is None or record.subject_sha256 == digests.get(record.subject)
 
 
-def _figures(folder: Path) -> Sequence[Figure]:
-    return [
-        Figure(name=path.stem, body=json.loads(path.read_text(encoding="utf-8")))
-        for path in sorted(folder.glob("*.json"))
-    ]
+def _figures(folder: Path) -> Iterator[Figure]:
+    for path in sorted(folder.glob("*.json")):
+        try:
+            body = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise EvidenceError(f"is not JSON: {error}", where=f"figures/{path.name}") from error
+        if not isinstance(body, dict):
+            raise EvidenceError("is not a JSON object", where=f"figures/{path.name}")
+        yield Figure(name=path.stem, body=body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.report import render_badge, render_html, render_json, render_markdown
@@ -44,7 +45,8 @@ def publish(report: Report, *, root: Path) -> tuple[str, ...]:
     changes = find_changes(report, root=root)
     for path, data in changes.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.new")
+        # Two runs may publish at once; each renames what it wrote itself.
+        aside = path.with_name(f".{path.name}.{os.getpid()}.new")
         aside.write_bytes(data)
         aside.replace(path)
     return tuple(path.name for path in changes)

@@ -6,6 +6,7 @@ Everything shown is escaped by the template engine; the pages run no script and 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +54,19 @@ def _environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
+        finalize=_printable,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _printable(value: object) -> object:
+    """Return a text without characters that steer a terminal or turn the direction of reading."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    kept = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in value)
+    return type(value)(kept)  # escaped text stays escaped
 
 
 def _row(report: Report, cell: CellReport) -> dict[str, Any]:
@@ -104,8 +114,11 @@ def _record(record: Evidence) -> dict[str, Any]:
 
 
 def _curve(record: Evidence) -> dict[str, Any] | None:
-    rewards = [float(each) for each in record.facts["rewards"]]
-    if len(rewards) < 2:  # noqa: PLR2004 -- a line has two ends
+    try:
+        rewards = [float(each) for each in record.facts["rewards"]]
+    except (TypeError, ValueError):
+        return None
+    if len(rewards) < 2 or not all(map(math.isfinite, rewards)):  # noqa: PLR2004 -- a line has two ends
         return None
     step = _CURVE_WIDTH / (len(rewards) - 1)
     points = " ".join(

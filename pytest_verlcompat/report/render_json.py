@@ -22,7 +22,8 @@ def render(report: Report) -> str:
         "snapshot": report.snapshot,
         "cells": [_cell(report, cell) for cell in report.cells],
     }
-    return json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    # ASCII only: a log may hold characters that change the direction of what follows.
+    return json.dumps(body, indent=1, sort_keys=True) + "\n"
 
 
 def _cell(report: Report, cell: CellReport) -> dict[str, Any]:

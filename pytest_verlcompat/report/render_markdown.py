@@ -100,8 +100,10 @@ def _section(cell: CellReport) -> list[str]:
         where = record.cause.frame if record.cause else None
         frame = f" ({escape(str(where))})" if where else ""
         lines.append(
-            f"| {record.rung.value} | {record.subject} | {escape(render_outcome(record))}{because}"
-            f"{frame} | {record.duration_s:.1f} | {record.machine}, {record.started_at[:10]} |"
+            f"| {record.rung.value} | {escape(record.subject)} "
+            f"| {escape(render_outcome(record))}{because}{frame} "
+            f"| {record.duration_s:.1f} | {escape(str(record.machine))}, "
+            f"{escape(record.started_at[:10])} |"
         )
     return [*lines, ""]
 

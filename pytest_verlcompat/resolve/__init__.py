@@ -1,1 +1,1 @@
-"""From a cell to a lock, by uv and with the index the client is configured with."""
+"""From a cell to a lock, and from requirements to an answer: one, or the whole space of them."""

@@ -6,6 +6,7 @@ library, because nothing of ours is installed where it runs. What the probe prin
 """
 
 import faulthandler
+import importlib.machinery
 import importlib.util
 import json
 import os
@@ -14,7 +15,7 @@ import sys
 import traceback
 
 _DETAIL_LINES = 40
-_FIRST_LINE_CHARACTERS = 500
+_LINE_CHARACTERS = 500
 
 
 def main(script, control):
@@ -30,7 +31,7 @@ def main(script, control):
     try:
         found = _load(script).probe(request) or {}
         reply = {
-            "lacks": list(found.pop("lacks", ())),
+            "lacks": [str(each) for each in found.pop("lacks", ())],
             "condition": found.pop("condition", None),
             "facts": {**facts, **found},
         }
@@ -45,8 +46,16 @@ def main(script, control):
     return 0
 
 
+class _Fresh(importlib.machinery.SourceFileLoader):
+    """Compiles the script as it is now; a cached form may be of an edit within the same second."""
+
+    def get_code(self, fullname):  # noqa: ARG002 -- the loader's protocol
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _load(script):
-    spec = importlib.util.spec_from_file_location("_verlcompat_probe", script)
+    name = "_verlcompat_probe"
+    spec = importlib.util.spec_from_file_location(name, script, loader=_Fresh(name, script))
     module = importlib.util.module_from_spec(spec)
     # Ray and pickle look a function's module up by name.
     sys.modules[spec.name] = module
@@ -62,7 +71,8 @@ def _describe(error, script):
         seen.add(id(root))
         root = root.__cause__
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return {**_one(root, script), "detail": trace.splitlines()[-_DETAIL_LINES:]}
+    lines = [line[:_LINE_CHARACTERS] for line in trace.splitlines()[-_DETAIL_LINES:]]
+    return {**_one(root, script), "detail": lines}
 
 
 def _one(error, script):
@@ -74,10 +84,13 @@ def _one(error, script):
         if os.path.abspath(frame.filename) not in own and not frame.filename.startswith("<frozen")
     ]
     last = (stack or frames or [None])[-1]
-    lines = str(error).strip().splitlines() or [""]
+    try:
+        lines = str(error).strip().splitlines() or [""]
+    except Exception:  # an exception that cannot say itself is still that exception
+        lines = [""]
     return {
         "kind": type(error).__name__,
-        "first_line": lines[0][:_FIRST_LINE_CHARACTERS],
+        "first_line": lines[0][:_LINE_CHARACTERS],
         "frame": last
         and {
             "file": last.filename,

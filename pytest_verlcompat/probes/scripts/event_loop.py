@@ -10,7 +10,8 @@ event loop. A call counts as *driving* when a function that is not a coroutine r
 with ``run_until_complete``: such a call is made where no loop runs. A loop helper of verl's
 counts like the call it wraps. Then, as a worker would, it installs Ray's choice of policy and
 really makes the driving calls of ``verl/workers`` one after the other in the main thread,
-compiled under their own file and line; Ray's own functions are called too. SGLang sets uvloop's
+compiled under their own file and line; Ray's own functions are called too. Driving calls
+elsewhere in verl serve options (tools) and are recorded, not made. SGLang sets uvloop's
 policy itself when imported, and its engine sets a loop when constructed: both are looked for in
 its source and done likewise.
 
@@ -47,6 +48,15 @@ ENGINES = ("vllm", "sglang")
 OTHER_BACKENDS = re.compile(
     r"megatron|mcore|mindspeed|npu|ascend|trtllm|tensorrt|veomni|torchtitan|automodel"
 )
+ENGINE_FILES = (
+    "sglang/srt/entrypoints/engine.py",
+    "sglang/srt/entrypoints/http_server.py",
+    "sglang/srt/managers/tokenizer_manager.py",
+    "vllm/entrypoints/openai/api_server.py",
+    "vllm/v1/engine/async_llm.py",
+    "vllm/v1/engine/core_client.py",
+)
+"""Where the engines run coroutines; verl awaits these, so that a loop runs by then."""
 GETTERS = ("get_event_loop", "get_or_create_event_loop")
 RUNNERS = ("run_until_complete", "run_forever")
 SWITCH = "RAY_USE_UVLOOP"
@@ -77,7 +87,13 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
         engines=engines,
         uvloop=request["versions"].get("uvloop"),
         files_read=len(files),
-        sites=[f"{site.path}:{site.line} {site.call} {site.kind}" for site in sites],
+        sites=[_describe(site) for site in sites],
+        engine_sites=[
+            _describe(site)
+            for file in ENGINE_FILES
+            if file.partition("/")[0] in engines and (root / file).is_file()
+            for site in find_sites(root / file, file)
+        ],
         policies={},
         calls={},
     )
@@ -96,6 +112,10 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
             f"{facts['failing_call']} raises {error}",
         }
     return dict(facts)
+
+
+def _describe(site: Site) -> str:
+    return f"{site.path}:{site.line} {site.call} {site.kind}"
 
 
 def _packages_folder() -> Path:
@@ -266,12 +286,16 @@ def _call_ray(facts: dict[str, Any]) -> None:
 
 
 def _ray_getter() -> Any:
-    """Return Ray's get_or_create_event_loop, which moved to ``ray._common`` in 2.46."""
+    """Return Ray's get_or_create_event_loop; older releases have no ``ray._common``."""
     for name in ("ray._common.utils", "ray._private.utils"):
-        if importlib.util.find_spec(name) is not None:
-            function = getattr(importlib.import_module(name), "get_or_create_event_loop", None)
-            if function is not None:
-                return function
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("ray."):
+                raise
+        else:
+            if hasattr(module, "get_or_create_event_loop"):
+                return module.get_or_create_event_loop
     raise ImportError("Ray has get_or_create_event_loop in neither module this probe knows")
 
 

@@ -1,4 +1,4 @@
-"""Establish that arrays survive the way from NumPy through OpenCV, PyArrow, pandas and torch.
+"""Establish that arrays survive NumPy, OpenCV, PyArrow, pandas, numba, torch and tensordict.
 
 Imports each of them that is installed and sends a real array through it and back, comparing
 values, dtype and shape. Then reads the Requires-Dist of every installed distribution and
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-TITLE = "arrays survive NumPy, OpenCV, PyArrow, pandas, numba and torch"
+TITLE = "arrays survive NumPy, OpenCV, PyArrow, pandas, numba, torch and tensordict"
 RUNG = "cpu"
 DISTRIBUTIONS = ("numpy",)
 GPUS = 0
@@ -34,7 +34,7 @@ OPENCV = (
     "opencv-python",
     "opencv-python-headless",
 )
-CHAIN = frozenset({"numpy", "pyarrow", "numba", "pandas", *OPENCV})
+CHAIN = frozenset({"numpy", "pyarrow", "numba", "pandas", "tensordict", *OPENCV})
 
 
 class Unmet(NamedTuple):
@@ -61,6 +61,7 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
         ("pandas", {"pandas", "pyarrow"} <= versions.keys(), _pandas),
         ("numba", "numba" in versions, _numba),
         ("torch", "torch" in versions, _torch),
+        ("tensordict", {"tensordict", "torch"} <= versions.keys(), _tensordict),
     ]
     for name, installed, trip in trips:
         if installed:
@@ -217,3 +218,17 @@ def _torch() -> None:
     _require_equal("torch", sent, tensor.numpy())
     if sent[0] != 1:
         raise AssertionError("torch.from_numpy copied instead of sharing memory")
+
+
+def _tensordict() -> None:
+    """Stack two batches of tensors, as verl's DataProto does, and read the arrays."""
+    import numpy as np
+    import torch
+    from tensordict import TensorDict
+
+    sent = np.arange(12, dtype=np.float32).reshape(3, 4)
+    batch = TensorDict({"value": torch.from_numpy(sent)}, batch_size=[3])
+    stacked = torch.cat([batch, batch])
+    if tuple(stacked.batch_size) != (6,):
+        raise AssertionError(f"two batches of 3 became {tuple(stacked.batch_size)}")
+    _require_equal("tensordict", sent, stacked[3:]["value"].numpy())

@@ -73,7 +73,7 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     for name in names:
         imports(name)
     workers = [name for name in names if name in WORKERS] or [
-        name for name in WORKERS if importlib.util.find_spec(name) is not None
+        name for name in WORKERS if _exists(name)
     ]
     for name in workers:
         imports(name)
@@ -123,20 +123,30 @@ def wanted_imports(tree: ast.AST, absent: list[str]) -> Iterator[str]:
                 yield name
 
 
+def _exists(name: str) -> bool:
+    """Return whether this release has module *name*; its parents are imported."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def _tree(module: Any) -> ast.Module:
     return ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
 
 
 def _default_mode(config: Path) -> str | None:
     """Return ``sync`` or ``async``, the rollout mode of the packaged configuration."""
-    import yaml
-
     for name, keys in (
         ("rollout/rollout.yaml", ("mode",)),
         ("ppo_trainer.yaml", ("actor_rollout_ref", "rollout", "mode")),
     ):
         path = config / name
-        value = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if not path.is_file():
+            continue
+        import yaml
+
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
         if value is not None:
@@ -155,19 +165,19 @@ def _try_rollouts(
     ]
     parts += _registered_classes(engine, imports)
     parts += _server_class(engine, imports)
-    if importlib.util.find_spec(AGENT_LOOP) is not None:
+    if _exists(AGENT_LOOP):
         parts.append(("async", AGENT_LOOP, lambda: importlib.import_module(AGENT_LOOP)))
     parts.sort(key=lambda part: part[0] != default)
     answer: dict[str, Any] = {}
     for mode, name, load in parts:
         try:
             found = imports.timed(name, load)
-        except ImportError as error:
+        except Exception as error:
             if DRIVER_LIBRARY in str(error):
                 return {"lacks": [f"{DRIVER_LIBRARY} (NVIDIA driver library), for {name}"]}
             if mode == default:
                 raise
-            cause = str(error).splitlines()[0]
+            cause = next(iter(str(error).strip().splitlines()), type(error).__name__)
             answer["condition"] = f"rollout.mode={default}: in mode {mode}, {name} fails: {cause}"
         else:
             label = f"{engine} {mode}"
@@ -200,6 +210,6 @@ def _server_class(engine: str, imports: _Imports) -> Iterator[tuple[str, str, Ca
         ("verl.workers.rollout.replica", "get_rollout_replica_class"),
         ("verl.workers.rollout.async_server", "async_server_class"),
     ):
-        if importlib.util.find_spec(name) is not None:
+        if _exists(name):
             load = getattr(imports(name), function)
             yield "async", f"{name}.{function}({engine!r})", lambda load=load: load(engine)

@@ -8,8 +8,8 @@ Modules that register something and that the engine imports only on demand are i
 what one of them raises is a fact (``unusable``), for only its own models need it.
 Skipped: an engine's import needs the NVIDIA driver library, which this host lacks.
 
-Source: vllm-project/vllm#22178 (``aimv2``: vLLM before 0.10 with transformers 4.54 and later;
-read 2026-11-20).
+Source: vllm-project/vllm#22178; seen here with vLLM 0.9.2, which registers ``aimv2``, beside
+transformers 4.55.0, which has its own (2026-11-20). vLLM 0.8.5.post1 registers nothing.
 """
 
 from __future__ import annotations

@@ -1,0 +1,107 @@
+"""Write the three tables about the space: declared against true, traps, rot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pytest_verlcompat.advise import declared, rot, trap_record
+from pytest_verlcompat.advise.space_rot import Looker, judge_all, render_line
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from pytest_verlcompat.model.axis import Axis
+    from pytest_verlcompat.model.finding import Finding
+    from pytest_verlcompat.resolve.keep import Keep
+    from pytest_verlcompat.resolve.ledger import Fact, Ledger
+    from pytest_verlcompat.resolve.resolver import Resolver
+    from pytest_verlcompat.resolve.shelf import IndexShelf
+
+
+def write_declared(
+    path: Path, *, axes: Mapping[str, Axis], ledger: Ledger, today: dt.date, python: str
+) -> int:
+    """Write the table and return how many rows disagree with themselves."""
+    rows = declared.make_rows(axes, ledger.facts(), python=python)
+    text = declared.render_markdown(rows, day=str(today), python=python, glibc="2.35")
+    _write(path, text)
+    return sum(bool(row.disagreements) for row in rows)
+
+
+def write_traps(
+    path: Path,
+    facts: Iterable[Fact],
+    *,
+    ledger: Ledger,
+    resolver: Resolver,
+    shelf: IndexShelf,
+    keep: Keep,
+    today: dt.date,
+    tell: Callable[[int], None],
+) -> int:
+    """Look at every resolved fact, write the table, and return how many fall into a trap.
+
+    Args:
+        path: File of the table.
+        facts: What to look at.
+        ledger: Its folder gets the record of traps.
+        resolver: Asked for sets that this machine does not hold.
+        shelf: The index, for the rules.
+        keep: Holds whole sets and the pages of the day.
+        today: Day of those pages.
+        tell: Called now and then with the number of sets looked at.
+
+    Raises:
+        IndexUnavailableError: If the index does not answer; what was found stays recorded.
+    """
+    counts: Counter[str] = Counter()
+    examples: dict[str, tuple[Fact, Finding]] = {}
+    looked, caught_ones = 0, 0
+    shelf.remember_uploads(keep.load_uploads(day=today))
+    work = trap_record.catch_all(
+        facts, folder=ledger.folder, resolver=resolver, shelf=shelf, keep=keep
+    )
+    for fact, caught, findings in work:
+        looked += 1
+        caught_ones += bool(caught.traps)
+        counts.update({code for code, _, _ in caught.traps})
+        for finding in findings or ():
+            examples.setdefault(finding.code, (fact, finding))
+        if looked % _TELL_EVERY == 0:
+            tell(looked)
+    keep.save_uploads(shelf.upload_days(), day=today)
+    _write(path, trap_record.render_markdown(counts, examples, sets=looked))
+    return caught_ones
+
+
+def write_rot(
+    path: Path,
+    facts: Iterable[Fact],
+    *,
+    looker: Looker,
+    ledger: Ledger,
+    today: dt.date,
+    workers: int,
+    tell: Callable[[int], None],
+) -> int:
+    """Write timelines as Markdown and as JSON Lines beside it; return how many pairs rotted."""
+    timelines = []
+    for timeline in judge_all(facts, looker, today=today, ledger=ledger, workers=workers):
+        timelines.append(timeline)
+        if len(timelines) % _TELL_EVERY == 0:
+            tell(len(timelines))
+    _write(path, rot.render_markdown(timelines))
+    lines = sorted(map(render_line, timelines))
+    _write(path.with_suffix(".jsonl"), "".join(f"{line}\n" for line in lines))
+    return sum(bool(each.turns) for each in timelines)
+
+
+_TELL_EVERY = 50
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,58 @@
+"""What a cell's imports say, as a record of evidence."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from pytest_verlcompat.model.codec import encode
+from pytest_verlcompat.model.evidence import Evidence
+from pytest_verlcompat.model.finding import Weight
+from pytest_verlcompat.model.outcome import Ending, Outcome, Rung
+
+if TYPE_CHECKING:
+    from pytest_verlcompat.checks.import_surface import CellSurface
+    from pytest_verlcompat.model.machine import Machine
+
+SUBJECT = "import_surface"
+
+
+def evidence_of(
+    surface: CellSurface, *, cell_id: str | None, machine: Machine, duration_s: float
+) -> Evidence:
+    """Return the record of rung `imports`; its cause is the first missing name."""
+    broken = [each for each in surface.findings if each.weight is Weight.BROKEN]
+    now = datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Evidence(
+        cell_id=cell_id,
+        subject=SUBJECT,
+        rung=Rung.IMPORTS,
+        outcome=Outcome.FAILED if broken else Outcome.PASSED,
+        ending=Ending.NOT_STARTED,
+        started_at=now,
+        duration_s=duration_s,
+        machine=machine,
+        harness=_own_version(),
+        facts={
+            "consumer": surface.consumer.label,
+            "providers": [facts.label for facts in surface.providers],
+            "digests": sorted(facts.digest for facts in surface.providers if facts.digest),
+            "roles": {role.role.name: state_of(role) for role in surface.roles},
+            "findings": [encode(finding) for finding in surface.findings],
+        },
+        cause=broken[0].cause if broken else None,
+    )
+
+
+def state_of(role: object) -> str:
+    """Return ``broken``, ``unknown`` or ``ok`` for a role of a cell."""
+    weight = getattr(role, "weight", None)
+    return "ok" if weight is None else str(weight.value)
+
+
+def _own_version() -> str:
+    try:
+        return version("pytest-verlcompat")
+    except PackageNotFoundError:
+        return "0"

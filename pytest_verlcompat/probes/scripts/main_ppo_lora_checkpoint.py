@@ -1,0 +1,96 @@
+"""Establish that verl's trainer trains a LoRA adapter with an engine, stores it and merges it.
+
+``python -m verl.trainer.main_ppo`` with ``lora_rank`` 8 on all linear layers and the engine that
+is installed, three steps. The stored checkpoint is merged by ``python -m verl.model_merger``, and
+the adapter is loaded onto the first weights by peft.
+
+Passed: the run exits with status 0 and a gradient that is not zero, the merged base
+weights are the first ones, and the adapter loads and changes the model's output.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+TITLE = "verl's trainer trains a LoRA adapter, which can be merged out and loaded"
+RUNG = "train"
+DISTRIBUTIONS = ("verl", "torch", "transformers", "peft", "hydra-core", "omegaconf", "pyarrow")
+GPUS = 1
+TIMEOUT_S = 660.0
+
+RANK = 8
+MERGE_TIMEOUT_S = 120.0
+
+
+def probe(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the run's metrics, where the adapter was found, and how far it moves the output."""
+    facts = request["facts"]
+    scratch = Path(request["scratch"])
+    run, engines = _sibling("_trainer_run"), _sibling("_engines")
+    name = engines.installed(request["versions"])
+    facts["engine"] = name
+    if name is None:
+        return {**facts, "lacks": ["vllm or sglang"]}
+    run.prepare(scratch)
+    environ: dict[str, str | None] = {}
+    if name == "sglang" and "torch-memory-saver" in request["versions"]:
+        child = _sibling("_preload").start_child(scratch)
+        if child.folders:
+            environ["LD_LIBRARY_PATH"] = child.path
+    changed = {
+        "actor_rollout_ref.model.lora_rank": RANK,
+        "actor_rollout_ref.model.lora_alpha": 16,
+        "actor_rollout_ref.model.target_modules": "all-linear",
+        # The engine must hold the base weights: only the adapter is sent to it.
+        "actor_rollout_ref.rollout.load_format": "safetensors",
+        "trainer.save_freq": run.STEPS,
+    }
+    chosen = run.settings(scratch, engine=name, **changed)
+    metrics = run.train(chosen, scratch, facts=facts, environ=environ)
+    run.require_training(metrics)
+    checkpoint = run.find_checkpoint(scratch)
+    run.merge(checkpoint, scratch / "merged", facts=facts, timeout_s=MERGE_TIMEOUT_S)
+    _check(run, scratch, checkpoint=checkpoint, facts=facts)
+    facts["step"] = "done"
+    condition = run.judge_mismatch(run.summarize(metrics))
+    return {**facts, "condition": condition} if condition else dict(facts)
+
+
+def _check(run: Any, scratch: Path, *, checkpoint: Path, facts: dict[str, Any]) -> None:
+    """Raise unless the merged base is the first model and the adapter changes its output."""
+    import torch
+    import transformers
+    from peft import PeftModel
+
+    facts["step"] = "load"
+    load = transformers.AutoModelForCausalLM.from_pretrained
+    first = load(scratch / "model")
+    facts["base_change"] = run.largest_change(first, load(scratch / "merged"))
+    if facts["base_change"] > 0:
+        raise AssertionError(f"the merged base weights moved by {facts['base_change']:.2e}")
+    places = (scratch / "merged" / "lora_adapter", checkpoint / "lora_adapter")
+    found = [place for place in places if (place / "adapter_config.json").is_file()]
+    facts["adapters"] = [str(place.relative_to(scratch)) for place in found]
+    if not found:
+        raise AssertionError("neither the checkpoint nor the merged model holds a LoRA adapter")
+    tokens = torch.arange(64).view(2, 32)
+    with torch.no_grad():
+        before = first(input_ids=tokens).logits.float()
+        adapted = PeftModel.from_pretrained(first, found[0])
+        facts["output_change"] = float(
+            (adapted(input_ids=tokens).logits.float() - before).abs().max()
+        )
+    if not facts["output_change"] > 0:
+        raise AssertionError("the trained adapter leaves the output as it was")
+
+
+def _sibling(name: str) -> Any:
+    """Return the module in the file *name* beside this one, which is on no path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError(f"no {name}.py beside this script")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

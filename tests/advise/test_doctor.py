@@ -1,0 +1,327 @@
+"""The doctor sees planted faults from metadata alone, quickly, and prints no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_verlcompat.advise.advice import Advice, Level
+from pytest_verlcompat.advise.doctor import examinations, find_advice
+from pytest_verlcompat.advise.inventory import Inventory, read_inventory
+from pytest_verlcompat.advise.launch import read_launch
+from pytest_verlcompat.advise.render_doctor import render_markdown, render_text, render_values
+from pytest_verlcompat.cli import main
+from pytest_verlcompat.errors import InterpreterMissingError, SourceSyntaxError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECRET = "hf_" + "s" * 34
+
+
+class Patient:
+    """A real virtual environment whose distributions are metadata only."""
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder, with_pip=False, symlinks=True)
+        self.python = folder / "bin" / "python"
+        self.site = next(folder.glob("lib/python3*/site-packages"))
+
+    def install(self, name: str, version: str, *requires: str, **files: str) -> None:
+        """Put the metadata of a distribution there, and nothing that could be imported."""
+        folder = self.site / f"{name.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        lines = [f"Name: {name}", f"Version: {version}"]
+        lines += [f"Requires-Dist: {each}" for each in requires]
+        (folder / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines, "", "Text"]))
+        for key, text in files.items():
+            (folder / f"{key}.json").write_text(text)
+
+    def inventory(self, environ: Mapping[str, str] | None = None) -> Inventory:
+        """Return what the doctor knows of it, with no variables but *environ*."""
+        return read_inventory(self.python, environ=environ or {})
+
+    def codes(self, environ: Mapping[str, str] | None = None) -> dict[str, Level]:
+        """Return the codes found and how bad each is."""
+        return {each.code: each.level for each in find_advice(self.inventory(environ))}
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Patient:
+    """Return an environment with nothing in it."""
+    return Patient(tmp_path / "env")
+
+
+FAULTS = {
+    "numpy-opencv": ([("verl", "0.8.0"), ("vllm", "0.15.0")], {}, "VC001"),
+    "torch-below-vllm": ([("vllm", "0.10.2"), ("torch", "2.9.1")], {}, "VC045"),
+    "transformers-5": ([("vllm", "0.11.0"), ("transformers", "5.4.0")], {}, "VC083"),
+    "uvloop": ([("uvloop", "0.22.1"), ("sglang", "0.5.4")], {}, "VC105"),
+    "pkg-resources": ([("setuptools", "82.0.0"), ("tensorboard", "2.20.0")], {}, "VC126"),
+    "pyarrow-numpy": ([("pyarrow", "26.0.1"), ("numpy", "1.26.4")], {}, "VC121"),
+    "moved-name": ([("verl", "0.6.1"), ("vllm", "0.12.0")], {}, "VC049"),
+    "expandable-segments": (
+        [("vllm", "0.11.0"), ("verl", "0.7.1")],
+        {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}, "VC099",
+    ),
+    "v1-switch": ([("verl", "0.5.0"), ("vllm", "0.8.5")], {"VLLM_USE_V1": "0"}, "VC088"),
+    "torchvision": ([("torch", "2.8.0"), ("torchvision", "0.22.1")], {}, "VC047"),
+    "two-opencv": (
+        [("opencv-python", "4.8.0.74"), ("opencv-python-headless", "4.11.0.86")], {},
+        "several-opencv",
+    ),
+    "mixed-cuda": (
+        [("nvidia-cublas-cu12", "12.8.4.1"), ("nvidia-cublas-cu13", "13.0.0")], {},
+        "mixed-cuda-wheels",
+    ),
+    "numba": ([("numba", "0.61.2"), ("numpy", "2.3.5")], {}, "VC124"),
+    "rocr": ([("verl", "0.8.0")], {"ROCR_VISIBLE_DEVICES": "0"}, "VC115"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_fault_is_found(patient: Patient, fault: str) -> None:
+    """Metadata and variables are enough for each of these."""
+    distributions, environ, code = FAULTS[fault]
+    for name, version in distributions:
+        patient.install(name, version)
+
+    assert code in patient.codes(environ)
+
+
+def test_sound_stack_has_nothing_that_breaks(patient: Patient) -> None:
+    """The set verl 0.9.1 pins is not accused."""
+    for name, version in {
+        "verl": "0.9.1", "vllm": "0.24.0", "torch": "2.11.0", "torchvision": "0.26.0",
+        "transformers": "5.9.0", "numpy": "2.2.6", "pyarrow": "24.0.0", "datasets": "4.8.0",
+        "ray": "2.56.0", "uvloop": "0.22.1", "setuptools": "79.0.1", "tensorboard": "2.21.0",
+        "numba": "0.65.0", "opencv-python-headless": "4.13.0.90", "huggingface-hub": "1.31.0",
+        "tokenizers": "0.22.2", "trl": "0.27.0", "tensordict": "0.10.0", "peft": "0.18.0",
+    }.items():  # fmt: skip
+        patient.install(name, version)
+
+    advice = find_advice(patient.inventory())
+
+    assert [each.code for each in advice if each.level is Level.BREAKS] == []
+
+
+def test_unmet_requirement_is_a_risk(patient: Patient) -> None:
+    """What pip check would say is said, markers and extras considered."""
+    patient.install(
+        "vllm", "0.11.0", "torch==2.8.0", "x>1; extra == 'y'", "z; sys_platform == 'win32'"
+    )
+    patient.install("torch", "2.8.1")
+
+    titles = [e.title for e in find_advice(patient.inventory()) if e.code == "requirement-unmet"]
+
+    assert titles == ["vllm 0.11.0 requires torch==2.8.0"]
+
+
+def test_duplicate_metadata_is_found(patient: Patient) -> None:
+    """An interrupted install leaves two versions of a name."""
+    patient.install("torch", "2.8.0")
+    patient.install("torch", "2.9.0")
+
+    assert patient.codes()["duplicate-distribution"] is Level.BREAKS
+
+
+def test_editable_install_names_its_commit(patient: Patient) -> None:
+    """Origin and commit of what was not installed from an index are said."""
+    origin = {
+        "url": "https://github.com/verl-project/verl",
+        "vcs_info": {"vcs": "git", "commit_id": "a" * 7},
+        "dir_info": {"editable": True},
+    }
+    patient.install("verl", "0.9.0.dev0", direct_url=json.dumps(origin))
+
+    details = [e.detail for e in find_advice(patient.inventory()) if e.code == "editable"]
+
+    assert "https://github.com/verl-project/verl@aaaaaaa" in details[0]
+
+
+def test_python_path_goes_before_the_environment(patient: Patient, tmp_path: Path) -> None:
+    """What stands in PYTHONPATH is what is imported, and it is said."""
+    patient.install("torch", "2.8.0")
+    other = tmp_path / "other"
+    (other / "torch-2.5.0.dist-info").mkdir(parents=True)
+    (other / "torch-2.5.0.dist-info" / "METADATA").write_text("Name: torch\nVersion: 2.5.0\n\n")
+    environ = {"PYTHONPATH": str(other)}
+
+    inventory = patient.inventory(environ)
+
+    assert str(inventory.facts.versions["torch"]) == "2.5.0"
+    assert "python-path" in patient.codes(environ)
+
+
+def test_nothing_of_the_environment_is_executed(patient: Patient, tmp_path: Path) -> None:
+    """Neither .pth files nor sitecustomize nor packages of the patient run."""
+    trap = tmp_path / "executed"
+    code = f"open({str(trap)!r}, 'w')"
+    (patient.site / "trap.pth").write_text(f"import os; {code}\n")
+    (patient.site / "sitecustomize.py").write_text(code)
+    (patient.site / "torch.py").write_text(code)
+    patient.install("torch", "2.8.0")
+
+    patient.codes({"PYTHONPATH": str(patient.site)})
+
+    assert not trap.exists()
+
+
+def test_interpreter_that_does_not_run_is_judged_by_its_folders(patient: Patient) -> None:
+    """A broken Python still has metadata beside it."""
+    patient.install("torch", "2.8.0")
+    patient.python.unlink()
+    patient.python.write_text("#!/nonexistent/python\n")
+    patient.python.chmod(0o755)
+
+    assert "torch" in patient.inventory().facts.versions
+
+
+def test_missing_interpreter_is_an_error(tmp_path: Path) -> None:
+    """A path without a Python is the caller's mistake."""
+    with pytest.raises(InterpreterMissingError):
+        read_inventory(tmp_path / "bin" / "python", environ={})
+
+
+def test_no_output_holds_a_secret(patient: Patient) -> None:
+    """Tokens, users in addresses and homes are hidden in all three forms."""
+    origin = {"url": f"https://bob:{SECRET}@example.org/verl"}
+    patient.install("verl", "0.9.1", direct_url=json.dumps(origin))
+    environ = {
+        "HF_TOKEN": SECRET, "WANDB_API_KEY": "k" * 40, "HF_HOME": "/home/bob/hf",
+        "RAY_ADDRESS": "10.1.2.3:6379", "VLLM_API_KEY": "topsecret",
+    }  # fmt: skip
+    inventory = patient.inventory(environ)
+    found = find_advice(inventory)
+
+    forms = (
+        render_text(inventory, found),
+        render_markdown(inventory, found),
+        json.dumps(render_values(inventory, found)),
+    )
+
+    for text in forms:
+        assert not any(word in text for word in (SECRET, "kkkk", "bob", "10.1.2.3", "topsecret"))
+        assert "HF_TOKEN" in text
+
+
+def test_markdown_shows_what_was_hidden(patient: Patient) -> None:
+    """A placeholder is no HTML tag, so a reader sees that something stood there."""
+    inventory = patient.inventory({"HF_HOME": "/home/bob/<b>hf</b>|x"})
+
+    text = render_markdown(inventory, find_advice(inventory))
+
+    assert "| $HF_HOME | &lt;home>/&lt;b>hf&lt;/b>\\|x |" in text
+
+
+def test_judging_a_large_environment_takes_less_than_a_second(patient: Patient) -> None:
+    """Two hundred and fifty distributions of ten kilobytes of metadata are read at once."""
+    for number in range(250):
+        requires = [f"dependency-{n}>=1; python_version > '3.8'" for n in range(40)]
+        patient.install(f"filler-{number}", "1.0", *requires)
+    patient.install("vllm", "0.11.0", *[f"filler-{n}>=1" for n in range(60)])
+
+    started = time.perf_counter()
+    find_advice(patient.inventory())
+
+    assert time.perf_counter() - started < 2.0  # the figure itself is measured by the bench
+
+
+def test_examinations_are_found_by_their_names() -> None:
+    """A further examination is a further file."""
+    assert {"examine_catalogue", "examine_host", "examine_packages"} <= set(examinations())
+
+
+def test_command_imports_none_of_the_stack(patient: Patient) -> None:
+    """The doctor works where torch is broken or absent, as a process of its own."""
+    for name in ("torch", "verl", "ray", "numpy"):
+        (patient.site / f"{name}.py").write_text("raise SystemExit(99)")
+    patient.install("torch", "2.8.0")
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest_verlcompat.cli", "doctor", "--json",
+         "--python", patient.python],
+        env={**os.environ, "PYTHONPATH": f"{patient.site}:{Path.cwd()}"},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    assert ended.returncode in {0, 1}, ended.stderr
+    assert json.loads(ended.stdout)["distributions"]["torch"]["version"] == "2.8.0"
+
+
+LAUNCH = """\
+set -x
+DATA=/nonexistent/gsm8k
+export VLLM_USE_V1=0
+VLLM_ATTENTION_BACKEND=XFORMERS python3 -m verl.trainer.main_ppo \\
+    data.train_files="['$DATA/train.parquet']" \\
+    actor_rollout_ref.model.path=Qwen/Qwen2.5-0.5B-Instruct \\
+    trainer.logger='["console","wandb"]' \\
+    +actor_rollout_ref.rollout.multi_turn.tool_config_path=${TOOLS:-/nonexistent/tools.yaml} \\
+    reward.url=http://127.0.0.1:9/score \\
+    trainer.n_gpus_per_node=8 $@
+"""
+
+
+def _judge_launch(patient: Patient, script: Path, environ: Mapping[str, str]) -> list[Advice]:
+    launch = read_launch(script, environ=environ)
+    inventory = read_inventory(patient.python, environ=environ, launch=launch)
+    return list(find_advice(inventory))
+
+
+def test_launch_script_is_judged_without_being_run(patient: Patient, tmp_path: Path) -> None:
+    """Files, model, tracker, server and exported variables of the script are looked at."""
+    patient.install("verl", "0.5.0")
+    patient.install("vllm", "0.8.5")
+    script = tmp_path / "train.sh"
+    script.write_text(LAUNCH)
+
+    found = _judge_launch(patient, script, {"HOME": str(tmp_path)})
+
+    details = [each.detail for each in found if each.code == "launch-file-missing"]
+    assert sorted(details) == ["/nonexistent/gsm8k/train.parquet", "/nonexistent/tools.yaml"]
+    assert {"launch-model", "launch-server", "VC138", "VC088"} <= {each.code for each in found}
+
+
+def test_launch_script_that_has_everything_is_not_accused(patient: Patient, tmp_path: Path) -> None:
+    """Files that are there and a tracker in offline mode are fine."""
+    data = tmp_path / "train.parquet"
+    data.write_text("x")
+    script = tmp_path / "train.sh"
+    script.write_text(
+        f"export WANDB_MODE=offline\npython -m verl.trainer.main_ppo data.train_files={data} "
+        f"actor_rollout_ref.model.path={tmp_path} trainer.logger=wandb\n"
+    )
+
+    found = _judge_launch(patient, script, {})
+
+    assert not [each for each in found if each.code.startswith("launch") or each.code == "VC138"]
+
+
+def test_launch_script_with_an_open_quote_is_refused(tmp_path: Path) -> None:
+    """A script the shell would refuse is refused with its place."""
+    script = tmp_path / "train.sh"
+    script.write_text("echo ok\npython -m x 'open\n")
+
+    with pytest.raises(SourceSyntaxError, match="command 2"):
+        read_launch(script, environ={})
+
+
+def test_exit_status_says_whether_something_breaks(
+    patient: Patient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1 where something will break, 0 where nothing does."""
+    patient.install("setuptools", "82.0.0")
+    fine = main(["doctor", "--python", str(patient.python)])
+    patient.install("tensorboard", "2.20.0")
+
+    assert (fine, main(["doctor", "--python", str(patient.python), "--markdown"])) == (0, 1)
+    assert "VC126" in capsys.readouterr().out
