@@ -80,6 +80,8 @@ class _Composer:
         where = {"_global_": "", None: package}.get(file.package, file.package or "")
         body = {key: value for key, value in file.body.items() if key not in {"defaults", "hydra"}}
         defaults = file.body.get("defaults") or []
+        for group, choice in _overrides(file).items():
+            self.taken.setdefault(group, choice)
         merged_self = False
         for item in defaults if isinstance(defaults, list) else []:
             if item == "_self_":

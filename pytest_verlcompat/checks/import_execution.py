@@ -41,6 +41,7 @@ from pytest_verlcompat.wheels.surface_outline import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytest_verlcompat.checks.consumer_index import ConsumerIndex
     from pytest_verlcompat.checks.import_world import World
     from pytest_verlcompat.wheels.surface_facts import Facts
 
@@ -49,7 +50,12 @@ class Interpreter:
     """Runs modules of one consumer in one cell; every module once."""
 
     def __init__(
-        self, world: World, consumer: Facts, *, providers: Providers | None = None
+        self,
+        world: World,
+        consumer: Facts,
+        *,
+        providers: Providers | None = None,
+        index: ConsumerIndex | None = None,
     ) -> None:
         self.world = world
         self.consumer = consumer
@@ -60,6 +66,7 @@ class Interpreter:
         """How many of those surround what is being run."""
         self.ended: dict[str, Ended] = {}
         self.namespaces: dict[str, Namespace] = {}
+        self.index = index
         self.running: set[str] = set()
 
     def import_root(self, module: str) -> Ended:
@@ -84,6 +91,8 @@ class Interpreter:
         known = self.ended.get(module)
         if known is not None:
             return known
+        if self.index is not None and module in self.index.ended:
+            return self._recall(module, self.index)
         if module in self.running:
             return FINE
         outline = self.consumer.outlines.get(module)
@@ -101,6 +110,13 @@ class Interpreter:
             ended = condensed(_Run(self, outline, space).block(outline.statements))
             self.running.discard(module)
         self.ended[module] = ended
+        return ended
+
+    def _recall(self, module: str, index: ConsumerIndex) -> Ended:
+        """Take over how a neutral module, and what it imported, ended in another cell."""
+        ended = self.ended[module] = index.ended[module]
+        if module in index.namespaces:
+            self.namespaces[module] = index.namespaces[module]
         return ended
 
     def own(self, module: str, name: str) -> Presence:

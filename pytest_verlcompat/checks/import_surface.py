@@ -23,6 +23,7 @@ from pytest_verlcompat.model.finding import Finding, Weight
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pytest_verlcompat.checks.consumer_index import ConsumerIndex
     from pytest_verlcompat.checks.import_outcome import Doubt, Failure
     from pytest_verlcompat.wheels.surface_facts import Facts
 
@@ -70,6 +71,7 @@ def judge(
     world: World | None = None,
     role: str | None = None,
     late: bool = True,
+    index: ConsumerIndex | None = None,
 ) -> CellSurface:
     """Return what the imports of *consumer* say about a cell with *providers*.
 
@@ -78,28 +80,32 @@ def judge(
         world: The cell, where it is more than its releases (an installed environment).
         role: Judge this role only.
         late: Also look at what functions import, look up and call.
+        index: What cells of the same consumer and provider have in common.
     """
     cell = world or cell_of(consumer, *providers)
     lookups = names or Providers(cell)
     distributions = [facts.distribution for facts in cell.members]
+    chosen = [each for each in roles_of(consumer, distributions) if role in {None, each.name}]
     found = []
-    suspects: dict[tuple[object, ...], Finding] = {}
-    for each in roles_of(consumer, distributions):
-        if role not in {None, each.name}:
-            continue
-        interpreter = Interpreter(cell, consumer, providers=lookups)
+    widest: Interpreter | None = None
+    for each in chosen:
+        interpreter = Interpreter(cell, consumer, providers=lookups, index=index)
         found.append(_judge_role(each, interpreter))
-        if late:
-            run_late(interpreter)
-            for finding in find_late(interpreter, interpreter.ended, providers):
-                frame = finding.cause.frame
-                place = (frame.file, frame.line) if frame else ()
-                suspects.setdefault((*place, finding.cause.first_line), finding)
+        if index is not None:
+            index.keep(interpreter.ended, interpreter.namespaces)
+        widest = widest or interpreter
+    suspects: list[Finding] = []
+    if late and widest is not None:
+        for each in chosen[1:]:
+            for root in roots_of(each, consumer):
+                widest.import_root(root)
+        run_late(widest)
+        suspects = list(find_late(widest, widest.ended, providers))
     return CellSurface(
         consumer=consumer,
         providers=tuple(providers),
         roles=tuple(found),
-        findings=(*_findings(consumer, providers, found), *suspects.values()),
+        findings=(*_findings(consumer, providers, found), *suspects),
     )
 
 

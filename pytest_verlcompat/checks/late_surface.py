@@ -67,11 +67,15 @@ class _Judge:
         self.providers = {top: facts for facts in providers for top in facts.top_levels}
 
     def findings(self) -> Iterator[Finding]:
-        for late in self.outline.late:
+        index = self.interpreter.index
+        late_uses, calls = (
+            (self.outline.late, self.outline.calls) if index is None else index.uses(self.outline)
+        )
+        for late in late_uses:
             finding = self.use(late) if late.is_use else self.late_import(late)
             if finding is not None:
                 yield finding
-        for call in self.outline.calls:
+        for call in calls:
             finding = self.call(call)
             if finding is not None:
                 yield finding

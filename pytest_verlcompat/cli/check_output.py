@@ -11,39 +11,40 @@ from pytest_verlcompat.model.finding import Finding, Weight
 
 if TYPE_CHECKING:
     from pytest_verlcompat.checks.import_surface import CellSurface
+    from pytest_verlcompat.cli.check_loads import Loaded
     from pytest_verlcompat.cli.check_resolve import Resolved
 
 _WIDTH = 96
 SCHEMA_VERSION = 1
 
 
-def verdict_of(surface: CellSurface, resolved: Resolved) -> str:
+def verdict_of(surface: CellSurface, resolved: Resolved, loaded: Loaded) -> str:
     """Return the verdict's word; imports that cannot be decided leave it conditional."""
     if resolved.state == "failed":
         return "unresolvable"
-    if surface.is_broken:
+    if surface.is_broken or loaded.state == "failed":
         return "incompatible"
     if any(role.doubts for role in surface.roles):
         return "conditional"
     return "compatible"
 
 
-def as_json(surface: CellSurface, resolved: Resolved) -> dict[str, Any]:
+def as_json(surface: CellSurface, resolved: Resolved, loaded: Loaded) -> dict[str, Any]:
     """Return the verdict, its rungs and every finding."""
     return {
         "schema_version": SCHEMA_VERSION,
         "consumer": surface.consumer.label,
         "providers": [facts.label for facts in surface.providers],
-        "verdict": verdict_of(surface, resolved),
+        "verdict": verdict_of(surface, resolved, loaded),
         "rungs": {
             "resolves": {"state": resolved.state, "reason": resolved.reason},
             "imports": {
                 "state": "failed" if surface.is_broken else "passed",
                 "roles": {role.role.name: state_of(role) for role in surface.roles},
             },
-            "loads": {"state": "untested", "reason": ""},
+            "loads": {"state": loaded.state, "reason": loaded.reason},
         },
-        "findings": [encode(finding) for finding in surface.findings],
+        "findings": [encode(finding) for finding in (*surface.findings, *loaded.findings)],
         "problems": [
             problem
             for facts in (surface.consumer, *surface.providers)
@@ -52,16 +53,16 @@ def as_json(surface: CellSurface, resolved: Resolved) -> dict[str, Any]:
     }
 
 
-def as_text(surface: CellSurface, resolved: Resolved, *, everything: bool) -> str:
+def as_text(surface: CellSurface, resolved: Resolved, loaded: Loaded, *, everything: bool) -> str:
     """Return the verdict in lines, the first missing name first."""
     names = " with ".join([surface.consumer.label, *(f.label for f in surface.providers)])
-    lines = [f"{names}: {verdict_of(surface, resolved)}", ""]
+    lines = [f"{names}: {verdict_of(surface, resolved, loaded)}", ""]
     lines += _rung("resolves", resolved.state, resolved.reason)
     for role in surface.roles:
         lines += _rung("imports", state_of(role), f"{role.role.name}: {role.role.title}")
-    lines += _rung("loads", "untested", "")
+    lines += _rung("loads", loaded.state, loaded.reason)
     for weight in (Weight.BROKEN, Weight.UNKNOWN, Weight.SUSPECT):
-        chosen = [finding for finding in surface.findings if finding.weight is weight]
+        chosen = [each for each in (*surface.findings, *loaded.findings) if each.weight is weight]
         if weight is Weight.BROKEN or everything:
             for finding in chosen:
                 lines += ["", *render_finding(finding)]

@@ -28,6 +28,7 @@ from pytest_verlcompat.checks.surface_environment import (
 )
 from pytest_verlcompat.checks.surface_explain import explain
 from pytest_verlcompat.checks.surface_reach import questions_about
+from pytest_verlcompat.cli.check_loads import Loaded, judge_loads
 from pytest_verlcompat.cli.check_output import as_json, as_text
 from pytest_verlcompat.cli.check_resolve import Resolved, resolve_pair
 from pytest_verlcompat.errors import UsageError
@@ -59,6 +60,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-resolve", action="store_true", help="leave rung one, the resolver, untested"
     )
+    parser.add_argument(
+        "--no-loads", action="store_true", help="leave rung three, the symbols, untested"
+    )
     parser.add_argument("--evidence", type=Path, metavar="FILE", help="append a record to FILE")
 
 
@@ -68,6 +72,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.python is not None:
         surface = _judge_environment(args)
         resolved = Resolved(state="untested", reason="an environment is judged as it is")
+        loaded = Loaded(state="untested", reason="verlcompat abi --python judges an environment")
     else:
         surface, store = _judge_releases(args)
         if not args.no_ranges:
@@ -75,6 +80,7 @@ def execute(args: argparse.Namespace) -> int:
         for fallback in dict.fromkeys(store.fallbacks):
             print(f"verlcompat: {fallback}", file=sys.stderr)
         resolved = _resolve(args)
+        loaded = _load(surface, store, args)
     if not surface.roles:
         raise UsageError(
             f"{surface.consumer.label} has no role that these releases take part in"
@@ -87,10 +93,17 @@ def execute(args: argparse.Namespace) -> int:
         )
         append(record, path=args.evidence)
     if args.json:
-        print(json.dumps(as_json(surface, resolved), indent=2, ensure_ascii=False))
+        print(json.dumps(as_json(surface, resolved, loaded), indent=2, ensure_ascii=False))
     else:
-        print(as_text(surface, resolved, everything=args.all))
-    return 1 if surface.is_broken or resolved.state == "failed" else 0
+        print(as_text(surface, resolved, loaded, everything=args.all))
+    failed = "failed" in {resolved.state, loaded.state}
+    return 1 if surface.is_broken or failed else 0
+
+
+def _load(surface: CellSurface, store: FactsStore, args: argparse.Namespace) -> Loaded:
+    if args.no_loads:
+        return Loaded(state="untested", reason="--no-loads")
+    return judge_loads(store, {each.distribution: each.version for each in surface.providers})
 
 
 def _resolve(args: argparse.Namespace) -> Resolved:

@@ -83,6 +83,7 @@ class FactsStore:
             return known
         with self.open_file(file) as tree:
             facts = collect_consumer(tree, distribution=distribution, version=str(file.version))
+            self._note(tree)
         self._save(file, facts, role="consumer")
         return facts
 
@@ -120,6 +121,7 @@ class FactsStore:
                     hints=hints,
                     shared=shared,
                 )
+                self._note(tree)
         facts = replace(facts, answered=facts.answered | {questions.key})
         self._save(file, facts, role="provider")
         return facts
@@ -179,11 +181,9 @@ class FactsStore:
 
     def open_file(self, file: IndexFile) -> FileTree:
         """Return a reader of *file*, to be closed."""
-        tree = open_wheel(
+        return open_wheel(
             file.url, digest=file.sha256, transport=self.client.transport, cache=self.cache
         )
-        self._note(tree)
-        return tree
 
     def _note(self, tree: object) -> None:
         fallback = getattr(tree, "fallback", None)

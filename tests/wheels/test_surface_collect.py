@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_verlcompat.errors import WheelFormatError
-from pytest_verlcompat.wheels.archive import RemoteWheel, WheelFile
+from pytest_verlcompat.wheels.archive import WheelFile
+from pytest_verlcompat.wheels.remote import RemoteWheel
 from pytest_verlcompat.wheels.surface_collect import (
     collect_consumer,
     collect_provider,
