@@ -107,7 +107,7 @@ class _Vllm:
 
     def update(self, weights: Iterable[tuple[str, Any]]) -> None:
         """Load *weights* of the checkpoint's names into the running model."""
-        stored = list(weights)
+        stored = [(name, tensor.detach()) for name, tensor in weights]
         self.llm.apply_model(lambda model: len(model.load_weights(iter(stored)) or ()))
         self.llm.reset_prefix_cache()
 
@@ -158,7 +158,7 @@ class _Sglang:
 
     def update(self, weights: Iterable[tuple[str, Any]]) -> None:
         """Load *weights* of the checkpoint's names into the running model."""
-        named = [(name, tensor.cuda()) for name, tensor in weights]
+        named = [(name, tensor.detach().cuda()) for name, tensor in weights]
         self.engine.update_weights_from_tensor(named)
 
     def sleep(self, level: int) -> None:

@@ -5,7 +5,8 @@ is installed, three steps. The stored checkpoint is merged by ``python -m verl.m
 the adapter is loaded onto the first weights by peft.
 
 Passed: the run exits with status 0 and a gradient that is not zero, the merged base
-weights are the first ones, and the adapter loads and changes the model's output.
+weights are the first ones, and the adapter, from the checkpoint and from the merged model, loads
+and changes the model's output. Conditional: one of the two has no effect.
 """
 
 from __future__ import annotations
@@ -52,14 +53,15 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     run.require_training(metrics)
     checkpoint = run.find_checkpoint(scratch)
     run.merge(checkpoint, scratch / "merged", facts=facts, timeout_s=MERGE_TIMEOUT_S)
-    _check(run, scratch, checkpoint=checkpoint, facts=facts)
+    said = [_check(run, scratch, checkpoint=checkpoint, facts=facts)]
     facts["step"] = "done"
-    condition = run.judge_mismatch(run.summarize(metrics))
+    said.append(run.judge_mismatch(run.summarize(metrics)))
+    condition = "; ".join(item for item in said if item)
     return {**facts, "condition": condition} if condition else dict(facts)
 
 
-def _check(run: Any, scratch: Path, *, checkpoint: Path, facts: dict[str, Any]) -> None:
-    """Raise unless the merged base is the first model and the adapter changes its output."""
+def _check(run: Any, scratch: Path, *, checkpoint: Path, facts: dict[str, Any]) -> str | None:
+    """Raise unless the merged base is the first model; return what is said of the adapters."""
     import torch
     import transformers
     from peft import PeftModel
@@ -70,20 +72,36 @@ def _check(run: Any, scratch: Path, *, checkpoint: Path, facts: dict[str, Any]) 
     facts["base_change"] = run.largest_change(first, load(scratch / "merged"))
     if facts["base_change"] > 0:
         raise AssertionError(f"the merged base weights moved by {facts['base_change']:.2e}")
-    places = (scratch / "merged" / "lora_adapter", checkpoint / "lora_adapter")
-    found = [place for place in places if (place / "adapter_config.json").is_file()]
-    facts["adapters"] = [str(place.relative_to(scratch)) for place in found]
-    if not found:
-        raise AssertionError("neither the checkpoint nor the merged model holds a LoRA adapter")
     tokens = torch.arange(64).view(2, 32)
-    with torch.no_grad():
-        before = first(input_ids=tokens).logits.float()
-        adapted = PeftModel.from_pretrained(first, found[0])
-        facts["output_change"] = float(
-            (adapted(input_ids=tokens).logits.float() - before).abs().max()
-        )
-    if not facts["output_change"] > 0:
+    facts["output_change"] = changes = {}
+    for place in (checkpoint / "lora_adapter", scratch / "merged" / "lora_adapter"):
+        if not (place / "adapter_config.json").is_file():
+            continue
+        base = load(scratch / "model")
+        with torch.no_grad():
+            before = base(input_ids=tokens).logits.float()
+            after = PeftModel.from_pretrained(base, place)(input_ids=tokens).logits.float()
+        changes[str(place.relative_to(scratch).parent)] = float((after - before).abs().max())
+    return judge_adapters(changes)
+
+
+def judge_adapters(changes: dict[str, float]) -> str | None:
+    """Return the condition that the adapters' effects by place impose, or None.
+
+    Raises:
+        AssertionError: If there is no adapter, or none has an effect.
+    """
+    if not changes:
+        raise AssertionError("neither the checkpoint nor the merged model holds a LoRA adapter")
+    dead = [place for place, change in changes.items() if not change > 0]
+    if len(dead) == len(changes):
         raise AssertionError("the trained adapter leaves the output as it was")
+    if dead:
+        return (
+            f"take the adapter from another place than {', '.join(dead)}, "
+            "where it has no effect (verl's merger may write lora_alpha as 0)"
+        )
+    return None
 
 
 def _sibling(name: str) -> Any:

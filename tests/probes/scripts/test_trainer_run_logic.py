@@ -209,3 +209,15 @@ def test_descendants_are_found_below_a_process(load_script: Callable[[str], Any]
         child.kill()
 
     assert child.pid in found
+
+
+def test_adapter_without_effect_is_told_by_its_place(load_script: Callable[[str], Any]) -> None:
+    """One of two stored adapters may be of no use; if both are, nothing was trained."""
+    judge = load_script("main_ppo_lora_checkpoint").judge_adapters
+
+    assert judge({"actor": 1.0, "merged": 0.5}) is None
+    assert "another place than merged" in judge({"actor": 1.0, "merged": 0.0})
+    with pytest.raises(AssertionError, match="leaves the output as it was"):
+        judge({"actor": 0.0})
+    with pytest.raises(AssertionError, match="neither the checkpoint nor"):
+        judge({})
