@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 import time
@@ -127,10 +128,15 @@ def _row(cell: str, role: str, *, predicted: dict[str, Any], real: list[Any]) ->
         "real": "broken" if own else ("elsewhere" if raised else "ok"),
         "finished": len(real) == len(predicted["roots"]),
         "raised": [
-            f"{each['error']}: {each['message']} ({each['path']}:{each['line']})"
+            f"{each['error']}: {plain(each['message'])} ({each['path']}:{each['line']})"
             for each in (own or raised)[:2]
         ],
     }
+
+
+def plain(message: str) -> str:
+    """Return *message* without the path of this machine that Python adds to it."""
+    return re.sub(r" \(/[^)]*\)", "", message)
 
 
 def _share(part: int, whole: int) -> float | None:
