@@ -16,7 +16,13 @@ SHARED = ("torch", "transformers", "ray", "tensordict", "omegaconf", "datasets",
 
 
 def _raised_by(error: BaseException) -> tuple[str, int, str]:
-    """Return file, line and top-level package of the innermost frame outside the import system."""
+    """Return file, line and top-level package of the innermost frame outside the import system.
+
+    Of a chain of exceptions the first one counts: what a handler meets afterwards follows
+    from it.
+    """
+    while error.__context__ is not None:
+        error = error.__context__
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
