@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.errors import WheelFormatError
-from pytest_verlcompat.wheels.surface_outline import Outline, decode, encode
+from pytest_verlcompat.wheels.surface_outline import LazyOutlines, Outline, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,6 +57,8 @@ class Facts:
     @cached_property
     def aliases(self) -> frozenset[str]:
         """Modules that have no file of their own."""
+        if isinstance(self.outlines, LazyOutlines):
+            return self.outlines.aliases
         return frozenset(name for outline in self.outlines.values() for name in outline.aliases)
 
     @cached_property
@@ -127,7 +129,6 @@ def load_facts(data: bytes, *, where: str) -> Facts | None:
         found: dict[str, Any] = json.loads(gzip.decompress(data))
         if found["version"] != FACTS_VERSION:
             return None
-        outlines = [decode(item) for item in found["outlines"]]
         return Facts(
             distribution=found["distribution"],
             version=found["release"],
@@ -135,7 +136,7 @@ def load_facts(data: bytes, *, where: str) -> Facts | None:
             is_consumer=found["consumer"],
             answered=frozenset(found["answered"]),
             paths=found["paths"],
-            outlines={outline.module: outline for outline in outlines},
+            outlines=LazyOutlines(found["outlines"]),
             stamps=found["stamps"],
             exports={name: tuple(names) for name, names in found["exports"].items()},
         )

@@ -6,11 +6,12 @@ and nothing in it can run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 UNDECIDABLE = "..."
 """Condition of a body that runs an unknown number of times (loops)."""
@@ -185,6 +186,9 @@ def walk(statements: Sequence[Statement]) -> Iterator[Statement]:
             yield from walk(statement.final)
 
 
+_ALIASES = 6
+"""Place of the aliases in an encoded outline."""
+
 _TAGS: dict[type, str] = {
     Import: "i",
     Function: "f",
@@ -249,6 +253,34 @@ def decode(data: list[Any]) -> Outline:
         calls=tuple(Call(**_named(Call, item)) for item in calls),
         late=tuple(Late(**_named(Late, item)) for item in late),
     )
+
+
+class LazyOutlines(Mapping[str, Outline]):
+    """Outlines by module, each decoded when it is first asked for."""
+
+    def __init__(self, encoded: list[list[Any]]) -> None:
+        self._encoded = {item[0]: item for item in encoded}
+        self._decoded: dict[str, Outline] = {}
+
+    def __getitem__(self, module: str) -> Outline:
+        known = self._decoded.get(module)
+        if known is None:
+            known = self._decoded[module] = decode(self._encoded[module])
+        return known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._encoded)
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    def __contains__(self, module: object) -> bool:
+        return module in self._encoded
+
+    @property
+    def aliases(self) -> frozenset[str]:
+        """Every module that some module registers beside itself."""
+        return frozenset(name for item in self._encoded.values() for name in item[_ALIASES])
 
 
 def _named(kind: Any, values: list[Any]) -> dict[str, Any]:  # noqa: ANN401 - any of the records above

@@ -16,7 +16,13 @@ SHARED = ("torch", "transformers", "ray", "tensordict", "omegaconf", "datasets",
 
 
 def _raised_by(error: BaseException) -> tuple[str, int, str]:
-    """Return file, line and top-level package of the innermost frame outside the import system."""
+    """Return file, line and top-level package of the innermost frame outside the import system.
+
+    Of a chain of exceptions the first one counts: what a handler meets afterwards follows
+    from it.
+    """
+    while error.__context__ is not None:
+        error = error.__context__
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -42,13 +48,18 @@ def _attempt(root: str) -> dict[str, object]:
     return {"error": None}
 
 
+def _say(found: dict[str, object]) -> None:
+    """Write a line of its own, whatever the libraries left unfinished on the last one."""
+    sys.stdout.flush()
+    os.write(1, f"\n{json.dumps(found)}\n".encode())
+
+
 def _trainer(folder: str, roots: list[str], cell: str) -> None:
     sys.path.insert(0, folder)
     for name in [name for name in sys.modules if name.partition(".")[0] == "verl"]:
         del sys.modules[name]
     for root in roots:
-        line = json.dumps({"cell": cell, "root": root, **_attempt(root)}) + "\n"
-        os.write(1, line.encode())
+        _say({"cell": cell, "root": root, **_attempt(root)})
 
 
 def main() -> None:
@@ -56,8 +67,7 @@ def main() -> None:
     with open(sys.argv[1]) as file:  # noqa: PTH123 - the standard library's shortest way
         jobs = json.load(file)
     for name in SHARED:
-        line = json.dumps({"cell": "", "root": name, **_attempt(name)}) + "\n"
-        os.write(1, line.encode())
+        _say({"cell": "", "root": name, **_attempt(name)})
     for job in jobs:
         child = os.fork()
         if child == 0:
