@@ -97,7 +97,7 @@ def read_consumer(environment: Environment, distribution: str) -> Facts:
     if version is None:
         raise UsageError(f"{distribution} is not installed in this environment")
     with InstalledTree(_folder_of(environment, distribution)) as tree:
-        below = _Below(tree, top_level_of(distribution))
+        below = FilesBelow(tree, top_level_of(distribution))
         return collect_consumer(below, distribution=distribution, version=version)
 
 
@@ -114,7 +114,7 @@ def read_world(
         version = environment.versions[name]
         questions = questions_about(name, [consumer], [version], beside=beside)
         with InstalledTree(_folder_of(environment, name)) as tree:
-            below = _Below(tree, top_level_of(name))
+            below = FilesBelow(tree, top_level_of(name))
             members.append(
                 collect_provider(below, questions.demands, distribution=name, version=version)
             )
@@ -145,7 +145,7 @@ def _top_levels(environment: Environment) -> frozenset[str]:
     return frozenset(found)
 
 
-class _Below:
+class FilesBelow:
     """The files of one top-level module of a tree."""
 
     def __init__(self, tree: InstalledTree, top_level: str) -> None:

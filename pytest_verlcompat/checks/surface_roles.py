@@ -131,7 +131,7 @@ def roles_of(consumer: Facts, distributions: Iterable[str]) -> list[Role]:
     A consumer other than verl has one role: each of its modules is a root.
     """
     named = {canonicalize_name(name) for name in distributions} - {"verl"}
-    if canonicalize_name(consumer.distribution) == "verl":
+    if consumer.has_module("verl.trainer.main_ppo"):
         specific = frozenset[str]().union(*(role.needs for role in VERL_ROLES))
         general = not named <= specific
         return [

@@ -233,7 +233,8 @@ def _judge_installed(args: argparse.Namespace) -> int:
             print_finding(encode(finding))
         for line in loaded or ():
             print(f"  loaded for real: {line}")
-        print(f"{'something would not load' if broken else 'all load'}, {duration_s:.2f} s")
+        end = "something would not load" if broken else "nothing of torch is missing"
+        print(f"{end}, {duration_s:.2f} s")
     return 1 if broken else 0
 
 

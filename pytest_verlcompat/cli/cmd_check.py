@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 from pytest_verlcompat.checks.import_evidence import evidence_of
 from pytest_verlcompat.checks.import_surface import CellSurface, judge
 from pytest_verlcompat.checks.surface_environment import (
+    FilesBelow,
     find_environment,
     read_consumer,
     read_world,
@@ -157,9 +158,14 @@ def _read_source(folder: Path) -> Facts:
     if not folder.is_dir():
         raise UsageError("is not a folder", where=str(folder))
     root = folder / "src" if (folder / "src").is_dir() else folder
-    with InstalledTree(root) as tree:
-        name = folder.resolve().name
-        facts = collect_consumer(tree, distribution=name, version="")
+    name = folder.resolve().name
+    if (root / "__init__.py").is_file():  # the package itself was named
+        with InstalledTree(root.resolve().parent) as tree:
+            below = FilesBelow(tree, root.resolve().name)
+            facts = collect_consumer(below, distribution=name, version="")
+    else:
+        with InstalledTree(root) as tree:
+            facts = collect_consumer(tree, distribution=name, version="")
     if not facts.outlines:
         raise UsageError("holds no Python modules", where=str(folder))
     return facts
