@@ -20,11 +20,14 @@ STEPS = 3
 RUN_TIMEOUT_S = 480.0
 """What the whole run may take; Ray, imports and the engine take minutes of it."""
 LOGICAL_CPUS = 16
+WRAPPERS = ("RayTaskError", "ChildFailedError", "CalledProcessError")
+"""Exceptions that only say that another process raised one."""
 REWARD = '''def score_letters(data_source, solution_str, ground_truth, extra_info=None):
     """Return the share of letters that are the wanted one, of at most 32."""
     return sum(letter < "n" for letter in solution_str) / 32.0
 '''
 METRICS = {
+    "loss": ("train/loss",),
     "reward": ("critic/rewards/mean", "critic/score/mean"),
     "mismatch_mean": ("training/rollout_probs_diff_mean",),
     "mismatch_max": ("training/rollout_probs_diff_max",),
@@ -37,6 +40,7 @@ METRICS = {
     "peak_gib": ("perf/max_memory_allocated_gb",),
 }
 """Names of verl's metrics by ours; the first that a release logs is taken."""
+_PREFIX = re.compile(r"^(?:\([^)]*\bpid=\d+[^)]*\)\s*|\[rank\d+\]:\s*)")
 _STEP = re.compile(r"\bstep:(\d+) - (?=\S+:)")
 _PAIR = re.compile(r"([^\s:][^\s]*?):(?:np\.(?:float|int)\d+\()?(-?[\w.+-]+)\)?$")
 
@@ -108,8 +112,14 @@ def with_reward(chosen: dict[str, Any], scratch: Path, known: Any) -> dict[str, 
     }
 
 
-def compose(chosen: dict[str, Any], scratch: Path, facts: dict[str, Any]) -> list[str]:
-    """Return Hydra's overrides for what of *chosen* the installed verl knows; note the rest."""
+def compose(
+    chosen: dict[str, Any], scratch: Path, *, facts: dict[str, Any], name: str = "ppo_trainer"
+) -> list[str]:
+    """Return Hydra's overrides for what of *chosen* the installed verl knows; note the rest.
+
+    Args:
+        name: The packaged configuration; that of the PPO trainer gets a custom reward.
+    """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -118,24 +128,25 @@ def compose(chosen: dict[str, Any], scratch: Path, facts: dict[str, Any]) -> lis
     folder = str(verl_root() / "trainer" / "config")
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=folder, version_base=None):
-        base = hydra_compose(config_name="ppo_trainer")
+        base = hydra_compose(config_name=name)
 
-        def known(name: str) -> bool:
-            parent, _, key = name.rpartition(".")
+        def known(dotted: str) -> bool:
+            parent, _, key = dotted.rpartition(".")
             node = OmegaConf.select(base, parent)
             # Membership leaves out keys that are declared without a value.
             return node is not None and key in list(node.keys())
 
-        chosen = with_reward(chosen, scratch, known)
-        left_out = [name for name in chosen if not name.startswith("+") and not known(name)]
-        taken = {name: value for name, value in chosen.items() if name not in left_out}
-        overrides = [f"{name}={literal(value)}" for name, value in taken.items()]
-        config = hydra_compose(config_name="ppo_trainer", overrides=overrides)
+        if name == "ppo_trainer":
+            chosen = with_reward(chosen, scratch, known)
+        left_out = [key for key in chosen if not key.startswith("+") and not known(key)]
+        taken = {key: value for key, value in chosen.items() if key not in left_out}
+        overrides = [f"{key}={literal(value)}" for key, value in taken.items()]
+        config = hydra_compose(config_name=name, overrides=overrides)
     facts["left_out"] = left_out
-    for name, value in taken.items():
-        found = OmegaConf.select(config, name.lstrip("+"))
+    for key, value in taken.items():
+        found = OmegaConf.select(config, key.lstrip("+"))
         if found != value and str(found) != str(value):
-            raise AssertionError(f"{name} is {found!r}, not {value!r}")
+            raise AssertionError(f"{key} is {found!r}, not {value!r}")
     return overrides
 
 
@@ -170,18 +181,24 @@ def train(
     facts: dict[str, Any],
     timeout_s: float = RUN_TIMEOUT_S,
     environ: dict[str, str | None] | None = None,
+    program: tuple[str, ...] = ("-m", "verl.trainer.main_ppo"),
+    config: str = "ppo_trainer",
 ) -> dict[int, dict[str, float]]:
     """Return the metrics of every step of a run of the trainer.
+
+    Args:
+        program: What this interpreter is told to run.
+        config: The packaged configuration that the program reads.
 
     Raises:
         AssertionError: If it did not end by itself with status 0; the cause its log names first.
     """
     process = _sibling("_process")
     facts["step"] = "compose"
-    overrides = compose(chosen, scratch, facts)
+    overrides = compose(chosen, scratch, facts=facts, name=config)
     facts["step"] = "run"
     finished = process.run(
-        process.python("-m", "verl.trainer.main_ppo", *overrides),
+        process.python(*program, *overrides),
         cwd=scratch,
         timeout_s=timeout_s,
         # Workers find this environment's programs (ninja, for kernels compiled at start).
@@ -244,18 +261,23 @@ def summarize(metrics: dict[int, dict[str, float]]) -> dict[str, Any]:
     return summary
 
 
-def require_training(metrics: dict[int, dict[str, float]], *, steps: int = STEPS) -> None:
+def require_training(
+    metrics: dict[int, dict[str, float]],
+    *,
+    steps: int = STEPS,
+    names: tuple[str, ...] = ("reward", "grad_norm"),
+) -> None:
     """Raise AssertionError unless all *steps* were done with finite numbers and a gradient."""
     if len(metrics) < steps:
         raise AssertionError(f"the log has {len(metrics)} of {steps} steps")
     summary = summarize(metrics)
-    for name in ("reward", "grad_norm"):
+    for name in names:
         values = summary.get(name)
         if not values:
             raise AssertionError(f"the log has none of {METRICS[name]}")
         if not all(math.isfinite(value) for value in values):
             raise AssertionError(f"{name} is {values}")
-    if not any(value > 0 for value in summary["grad_norm"]):
+    if "grad_norm" in names and not any(value > 0 for value in summary["grad_norm"]):
         raise AssertionError("the gradient is zero at every step: nothing is learnt")
 
 
@@ -278,12 +300,12 @@ def find_cause(log: str) -> str:
     """
     log = "\n".join(line for line in log.splitlines() if "(raylet)" not in line)
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in log.splitlines()]
-    lines = [re.sub(r"^\([^)]*\bpid=\d+[^)]*\)\s*", "", line) for line in lines if line]
+    lines = [re.sub(_PREFIX, "", line) for line in lines if line]
     raised = [
         line
         for line in lines
-        if re.match(r"(?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt)\b:? ?\S", line)
-        and not line.startswith(("ray.exceptions.RayTaskError", "subprocess."))
+        if re.match(r"(?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt): \S", line)
+        and not any(wrapper in line for wrapper in WRAPPERS)
     ]
     return (raised or lines or ["no output"])[-1][:400]
 

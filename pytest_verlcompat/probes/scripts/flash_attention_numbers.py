@@ -76,9 +76,7 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     facts["peak_mib"] = torch.cuda.max_memory_allocated() >> 20
     if wrong:
         raise AssertionError("; ".join(wrong))
-    installed = "flash-attn" in request["versions"]
-    if installed and used != "flash-attn 2":
-        raise AssertionError(f"flash-attn is installed but {facts['absent'].get('flash-attn 2')}")
+    require_used(used, request["versions"], absent=facts["absent"])
     return dict(facts)
 
 
@@ -89,6 +87,14 @@ def choose(errors: dict[str, Any], versions: Any) -> str:
     in vLLM and flash-attn 3 are the engine's own.
     """
     return "flash-attn 2" if "flash-attn 2" in errors and "flash-attn" in versions else "SDPA"
+
+
+def require_used(used: str, versions: Any, *, absent: dict[str, str]) -> None:
+    """Raise AssertionError if the provider that verl takes could not be called."""
+    if used in absent:
+        raise AssertionError(f"{used}: {absent[used]}")
+    if "flash-attn" in versions and used != "flash-attn 2":
+        raise AssertionError(f"flash-attn is installed but {absent.get('flash-attn 2')}")
 
 
 def exceeding(name: str, found: dict[str, float]) -> list[str]:

@@ -127,6 +127,21 @@ def test_provider_of_a_run_is_flash_attn_only_if_it_is_its_own(
     assert script.choose({"vLLM's version 3": {}}, {"flash-attn": "2.8.3"}) == "SDPA"
 
 
+def test_provider_that_cannot_be_called_fails_only_if_it_is_used(
+    load_script: Callable[[str], Any],
+) -> None:
+    """A run without any working attention is a failure, a missing spare one is not."""
+    require = load_script("flash_attention_numbers").require_used
+    absent = {"flash-attn 2": "ImportError: undefined symbol"}
+
+    require("SDPA", {}, absent=absent)
+
+    with pytest.raises(AssertionError, match="SDPA: RuntimeError: x"):
+        require("SDPA", {}, absent={"SDPA": "RuntimeError: x"})
+    with pytest.raises(AssertionError, match="installed but ImportError: undefined symbol"):
+        require("SDPA", {"flash-attn": "2.8.3"}, absent=absent)
+
+
 def test_equal_probabilities_need_no_correction(load_script: Callable[[str], Any]) -> None:
     """Where both sides agree every weight is one and nothing is truncated or masked."""
     script = load_script("rollout_agreement")

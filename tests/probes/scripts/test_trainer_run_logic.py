@@ -93,7 +93,14 @@ def test_cause_of_a_failed_run_is_the_last_exception(load_script: Callable[[str]
         "(raylet) some later line\n"
     )
 
+    torchrun = (
+        "[rank0]: ValueError: no GPU\n"
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n"
+        "  root cause: rank 0\n"
+    )
+
     assert script.find_cause(log) == "ImportError: FlashAttention2 is not installed"
+    assert script.find_cause(torchrun) == "ValueError: no GPU"
     assert script.find_cause("only this\n(raylet) disk is nearly full\n") == "only this"
     assert script.find_cause("") == "no output"
 
