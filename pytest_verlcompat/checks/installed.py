@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.model.outcome import Rung
+from pytest_verlcompat.model.outcome import Outcome, Rung
+from pytest_verlcompat.process.redact import make_redactor, redact_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from pytest_verlcompat.model.cause import Cause, Frame
     from pytest_verlcompat.model.evidence import Evidence
     from pytest_verlcompat.model.machine import Machine
 
@@ -57,12 +60,28 @@ class InstalledCheck:
         """Return what the check finds in the environment of *python*."""
         started = time.monotonic()
         record = self.read(python, machine)
+        redact = make_redactor(os.environ, places={"environment": python.parent.parent})
         return dataclasses.replace(
             record,
+            facts=redact_values(record.facts, redact),
+            cause=None if record.cause is None else _redact_cause(record.cause, redact),
             subject=self.name,
             subject_sha256=self.sha256,
             duration_s=round(time.monotonic() - started, 3),
         )
+
+
+def _redact_cause(cause: Cause, redact: Callable[[str], str]) -> Cause:
+    return dataclasses.replace(
+        cause,
+        first_line=redact(cause.first_line),
+        frame=_redact_frame(cause.frame, redact),
+        provider=_redact_frame(cause.provider, redact),
+    )
+
+
+def _redact_frame(frame: Frame | None, redact: Callable[[str], str]) -> Frame | None:
+    return None if frame is None else dataclasses.replace(frame, file=redact(frame.file))
 
 
 def list_checks() -> tuple[InstalledCheck, ...]:
@@ -101,7 +120,11 @@ def _read_imports(python: Path, machine: Machine) -> Evidence:
     world = read_world(environment, consumer)
     providers = tuple(facts for facts in world.members if facts is not consumer)
     surface = judge(consumer, providers, world=world)
-    return evidence_of(surface, cell_id=None, machine=machine, duration_s=0.0)
+    record = evidence_of(surface, cell_id=None, machine=machine, duration_s=0.0)
+    if surface.roles:
+        return record
+    lack = "a role of verl that the installed engines take part in"
+    return dataclasses.replace(record, outcome=Outcome.SKIPPED, lacks=(lack,))
 
 
 def _read_symbols(python: Path, machine: Machine) -> Evidence:
