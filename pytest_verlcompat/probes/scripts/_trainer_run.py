@@ -19,6 +19,42 @@ from typing import Any
 STEPS = 3
 RUN_TIMEOUT_S = 480.0
 """What the whole run may take; Ray, imports and the engine take minutes of it."""
+BATCH = 8
+FIXED: dict[str, Any] = {
+    "algorithm.adv_estimator": "grpo",
+    "algorithm.use_kl_in_reward": False,
+    "data.train_batch_size": BATCH,
+    "data.max_prompt_length": 128,
+    "data.max_response_length": 32,
+    "data.dataloader_num_workers": 0,
+    "actor_rollout_ref.model.use_remove_padding": False,
+    "actor_rollout_ref.actor.strategy": "fsdp",
+    "actor_rollout_ref.actor.optim.lr": 1e-3,
+    "actor_rollout_ref.actor.ppo_mini_batch_size": BATCH,
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": BATCH,
+    "actor_rollout_ref.actor.use_kl_loss": False,
+    "actor_rollout_ref.rollout.n": 4,
+    "actor_rollout_ref.rollout.tensor_model_parallel_size": 1,
+    "actor_rollout_ref.rollout.gpu_memory_utilization": 0.15,
+    "actor_rollout_ref.rollout.enforce_eager": True,
+    "actor_rollout_ref.rollout.max_num_seqs": 64,
+    "actor_rollout_ref.rollout.calculate_log_probs": True,
+    "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu": BATCH,
+    "actor_rollout_ref.rollout.agent.num_workers": 1,
+    "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu": BATCH,
+    "reward.num_workers": 1,
+    "trainer.nnodes": 1,
+    "trainer.logger": ["console"],
+    "trainer.save_freq": -1,
+    "trainer.test_freq": -1,
+    "trainer.val_before_train": False,
+    "trainer.total_epochs": STEPS,
+    "trainer.total_training_steps": STEPS,
+    "trainer.resume_mode": "disable",
+    "+ray_kwargs.ray_init.include_dashboard": False,
+    "+ray_kwargs.ray_init.object_store_memory": 1 << 30,
+}
+"""Settings of every run; what a release does not know is left out."""
 LOGICAL_CPUS = 16
 WRAPPERS = ("RayTaskError", "ChildFailedError", "CalledProcessError")
 """Exceptions that only say that another process raised one."""
@@ -49,49 +85,17 @@ def settings(
     scratch: Path, *, engine: str, gpus: int = 1, attention: str = "sdpa", **changed: Any
 ) -> dict[str, Any]:
     """Return dotted keys and values of a GRPO run over the model and data in *scratch*."""
-    batch = 8
     return {
-        "algorithm.adv_estimator": "grpo",
-        "algorithm.use_kl_in_reward": False,
+        **FIXED,
         "data.train_files": str(scratch / "train.parquet"),
         "data.val_files": str(scratch / "train.parquet"),
-        "data.train_batch_size": batch,
-        "data.max_prompt_length": 128,
-        "data.max_response_length": 32,
-        "data.dataloader_num_workers": 0,
         "actor_rollout_ref.model.path": str(scratch / "model"),
-        "actor_rollout_ref.model.use_remove_padding": False,
         "+actor_rollout_ref.model.override_config.attn_implementation": attention,
-        "actor_rollout_ref.actor.strategy": "fsdp",
-        "actor_rollout_ref.actor.optim.lr": 1e-3,
-        "actor_rollout_ref.actor.ppo_mini_batch_size": batch,
-        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": batch,
-        "actor_rollout_ref.actor.use_kl_loss": False,
         "actor_rollout_ref.rollout.name": engine,
-        "actor_rollout_ref.rollout.n": 4,
-        "actor_rollout_ref.rollout.tensor_model_parallel_size": 1,
-        "actor_rollout_ref.rollout.gpu_memory_utilization": 0.15,
-        "actor_rollout_ref.rollout.enforce_eager": True,
-        "actor_rollout_ref.rollout.max_num_seqs": 64,
-        "actor_rollout_ref.rollout.calculate_log_probs": True,
-        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu": batch,
-        "actor_rollout_ref.rollout.agent.num_workers": 1,
-        "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu": batch,
-        "reward.num_workers": 1,
         "trainer.n_gpus_per_node": gpus,
-        "trainer.nnodes": 1,
-        "trainer.logger": ["console"],
-        "trainer.save_freq": -1,
-        "trainer.test_freq": -1,
-        "trainer.val_before_train": False,
-        "trainer.total_epochs": STEPS,
-        "trainer.total_training_steps": STEPS,
         "trainer.default_local_dir": str(scratch / "checkpoints"),
-        "trainer.resume_mode": "disable",
         # Counts, not cores: with fewer, verl 0.9's queue waits for ever to be placed.
         "ray_kwargs.ray_init.num_cpus": max(LOGICAL_CPUS, os.cpu_count() or 1),
-        "+ray_kwargs.ray_init.include_dashboard": False,
-        "+ray_kwargs.ray_init.object_store_memory": 1 << 30,
         **changed,
     }
 
@@ -208,13 +212,11 @@ def train(
     metrics = parse_metrics(finished.output)
     facts["steps"] = len(metrics)
     facts.update(summarize(metrics))
-    if finished.status is None:
-        raise AssertionError(
-            f"still running after {timeout_s:.0f} s and {len(metrics)} steps: "
-            f"{find_cause(finished.output)}"
-        )
-    if finished.status:
-        raise AssertionError(f"exit status {finished.status}: {find_cause(finished.output)}")
+    if finished.status != 0:
+        how = f"exit status {finished.status}"
+        if finished.status is None:
+            how = f"still running after {timeout_s:.0f} s and {len(metrics)} steps"
+        raise AssertionError(f"{how}: {find_cause(finished.output)}")
     return metrics
 
 
@@ -308,89 +310,6 @@ def find_cause(log: str) -> str:
         and not any(wrapper in line for wrapper in WRAPPERS)
     ]
     return (raised or lines or ["no output"])[-1][:400]
-
-
-def find_checkpoint(scratch: Path) -> Path:
-    """Return the folder of the actor's last checkpoint below *scratch*."""
-    found = sorted(
-        (scratch / "checkpoints").glob("global_step_*/actor"),
-        key=lambda folder: int(folder.parent.name.rpartition("_")[2]),
-    )
-    if not found:
-        raise AssertionError("the trainer stored no checkpoint of the actor")
-    return found[-1]
-
-
-def merge(checkpoint: Path, target: Path, *, facts: dict[str, Any], timeout_s: float) -> None:
-    """Merge the shards in *checkpoint* with ``python -m verl.model_merger``.
-
-    Raises:
-        AssertionError: If the program fails.
-    """
-    process = _sibling("_process")
-    facts["step"] = "merge"
-    options = ("--backend", "fsdp", "--local_dir", str(checkpoint), "--target_dir", str(target))
-    finished = process.run(
-        process.python("-m", "verl.model_merger", "merge", *options),
-        cwd=target.parent,
-        timeout_s=timeout_s,
-        environ={"CUDA_VISIBLE_DEVICES": ""},
-    )
-    facts["merge_s"] = finished.seconds
-    if finished.status != 0:
-        raise AssertionError(
-            f"verl.model_merger: status {finished.status}: {find_cause(finished.output)}"
-        )
-
-
-def read_shard(checkpoint: Path) -> dict[str, Any]:
-    """Return the weights in the one shard of *checkpoint*, on the CPU, by name."""
-    import torch
-
-    files = sorted(checkpoint.glob("model_world_size_1_rank_0.pt"))
-    if not files:
-        raise AssertionError(f"no shard in {sorted(path.name for path in checkpoint.iterdir())}")
-    stored = torch.load(files[0], map_location="cpu", weights_only=False)
-    return {name: _local(tensor) for name, tensor in stored.items()}
-
-
-def _local(tensor: Any) -> Any:
-    """Return the plain tensor in a distributed one of either kind."""
-    if hasattr(tensor, "to_local"):
-        return tensor.to_local()
-    if hasattr(tensor, "local_shards"):
-        return tensor.local_shards()[0].tensor
-    return tensor
-
-
-def compare_weights(shard: dict[str, Any], model: Any) -> dict[str, Any]:
-    """Return how many of *model*'s weights equal those in *shard*, both in bf16.
-
-    Raises:
-        AssertionError: If one differs or is missing.
-    """
-    import torch
-
-    wrong = []
-    mine = model.state_dict()
-    for name, tensor in mine.items():
-        other = shard.get(name)
-        if other is None and name == "lm_head.weight" and model.config.tie_word_embeddings:
-            continue
-        if other is None or not torch.equal(other.bfloat16(), tensor.cpu().bfloat16()):
-            wrong.append(name)
-    if wrong:
-        raise AssertionError(f"{len(wrong)} of {len(mine)} merged weights differ: {wrong[:3]}")
-    return {"weights_compared": len(mine)}
-
-
-def largest_change(before: Any, after: Any) -> float:
-    """Return the largest change of a weight between two models of one shape."""
-    old = before.state_dict()
-    return max(
-        float((tensor.float().cpu() - old[name].float().cpu()).abs().max())
-        for name, tensor in after.state_dict().items()
-    )
 
 
 def _sibling(name: str) -> Any:

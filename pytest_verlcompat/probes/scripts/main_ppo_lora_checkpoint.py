@@ -51,16 +51,17 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     chosen = run.settings(scratch, engine=name, **changed)
     metrics = run.train(chosen, scratch, facts=facts, environ=environ)
     run.require_training(metrics)
-    checkpoint = run.find_checkpoint(scratch)
-    run.merge(checkpoint, scratch / "merged", facts=facts, timeout_s=MERGE_TIMEOUT_S)
-    said = [_check(run, scratch, checkpoint=checkpoint, facts=facts)]
+    stored = _sibling("_checkpoint")
+    checkpoint = stored.find_checkpoint(scratch)
+    stored.merge(checkpoint, scratch / "merged", facts=facts, timeout_s=MERGE_TIMEOUT_S)
+    said = [_check(stored, scratch, checkpoint=checkpoint, facts=facts)]
     facts["step"] = "done"
     said.append(run.judge_mismatch(run.summarize(metrics)))
     condition = "; ".join(item for item in said if item)
     return {**facts, "condition": condition} if condition else dict(facts)
 
 
-def _check(run: Any, scratch: Path, *, checkpoint: Path, facts: dict[str, Any]) -> str | None:
+def _check(stored: Any, scratch: Path, *, checkpoint: Path, facts: dict[str, Any]) -> str | None:
     """Raise unless the merged base is the first model; return what is said of the adapters."""
     import torch
     import transformers
@@ -69,7 +70,7 @@ def _check(run: Any, scratch: Path, *, checkpoint: Path, facts: dict[str, Any]) 
     facts["step"] = "load"
     load = transformers.AutoModelForCausalLM.from_pretrained
     first = load(scratch / "model")
-    facts["base_change"] = run.largest_change(first, load(scratch / "merged"))
+    facts["base_change"] = stored.largest_change(first, load(scratch / "merged"))
     if facts["base_change"] > 0:
         raise AssertionError(f"the merged base weights moved by {facts['base_change']:.2e}")
     tokens = torch.arange(64).view(2, 32)

@@ -35,23 +35,24 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     chosen = run.settings(scratch, engine="vllm", **{"trainer.save_freq": run.STEPS})
     metrics = run.train(chosen, scratch, facts=facts)
     run.require_training(metrics)
-    _check_checkpoint(run, scratch, facts)
+    _check_checkpoint(scratch, facts)
     facts["step"] = "done"
     condition = run.judge_mismatch(run.summarize(metrics))
     return {**facts, "condition": condition} if condition else dict(facts)
 
 
-def _check_checkpoint(run: Any, scratch: Path, facts: dict[str, Any]) -> None:
+def _check_checkpoint(scratch: Path, facts: dict[str, Any]) -> None:
     """Merge the last checkpoint, load it and compare it with its shard and the first weights."""
-    checkpoint = run.find_checkpoint(scratch)
-    run.merge(checkpoint, scratch / "merged", facts=facts, timeout_s=MERGE_TIMEOUT_S)
+    stored = _sibling("_checkpoint")
+    checkpoint = stored.find_checkpoint(scratch)
+    stored.merge(checkpoint, scratch / "merged", facts=facts, timeout_s=MERGE_TIMEOUT_S)
     facts["step"] = "load"
     import transformers
 
     load = transformers.AutoModelForCausalLM.from_pretrained
     merged = load(scratch / "merged")
-    facts.update(run.compare_weights(run.read_shard(checkpoint), merged))
-    facts["largest_change"] = run.largest_change(load(scratch / "model"), merged)
+    facts.update(stored.compare_weights(stored.read_shard(checkpoint), merged))
+    facts["largest_change"] = stored.largest_change(load(scratch / "model"), merged)
     if not facts["largest_change"] > 0:
         raise AssertionError("training left every weight as it was")
 

@@ -147,7 +147,7 @@ def test_last_checkpoint_is_the_one_of_the_most_steps(
     load_script: Callable[[str], Any], tmp_path: Path
 ) -> None:
     """Step 10 comes after step 9."""
-    script = load_script("_trainer_run")
+    script = load_script("_checkpoint")
     with pytest.raises(AssertionError, match="no checkpoint"):
         script.find_checkpoint(tmp_path)
     for step in (9, 10):
