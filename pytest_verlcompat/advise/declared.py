@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _FILE = Path(__file__).with_suffix(".toml")
 _SHOWN = 6
+_SAYS = frozenset({Resolution.RESOLVED, Resolution.UNRESOLVABLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,9 @@ def make_rows(
                 gated=_gate(value.text, engine),
                 known=known,
                 resolves={form: _which(known, told[form], Resolution.RESOLVED) for form in Form},
-                asked={form: tuple(v for v in known if v in told[form]) for form in Form},
+                asked={
+                    form: tuple(v for v in known if told[form].get(v) in _SAYS) for form in Form
+                },
                 imports=(imports or {}).get((value.text, engine)),
                 disagreements=(),
             )

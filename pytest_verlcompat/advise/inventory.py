@@ -1,4 +1,4 @@
-"""Everything the doctor knows before it judges: packages, machine and environment variables."""
+"""Everything the doctor knows before it judges: distributions, machine, environment variables."""
 
 from __future__ import annotations
 

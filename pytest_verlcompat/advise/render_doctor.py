@@ -52,7 +52,7 @@ def render_markdown(inventory: Inventory, found: Sequence[Advice]) -> str:
             lines.append("")
     lines += ["| what | value |", "| --- | --- |"]
     lines += [f"| {_plain(key)} | {_plain(value)} |" for key, value in _facts(inventory)]
-    return redact("\n".join([*lines, "", "</details>"])) + "\n"
+    return "\n".join([*lines, "", "</details>"]) + "\n"
 
 
 def render_values(inventory: Inventory, found: Sequence[Advice]) -> dict[str, Any]:
@@ -118,6 +118,6 @@ def _variables(inventory: Inventory) -> Iterator[tuple[str, str]]:
 
 
 def _plain(text: str) -> str:
-    """Return *text* without what Markdown or HTML would read."""
-    text = inert(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    """Return *text* redacted, without what Markdown or HTML would read."""
+    text = inert(redact(text)).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
     return text.replace("`", "'")

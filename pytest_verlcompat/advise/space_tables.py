@@ -64,10 +64,13 @@ def write_traps(
     work = trap_record.catch_all(
         facts, folder=ledger.folder, resolver=resolver, shelf=shelf, keep=keep
     )
-    for fact, caught, findings in work:
+    for fact, caught, found_now in work:
+        findings = found_now
         looked += 1
         caught_ones += bool(caught.traps)
         counts.update({code for code, _, _ in caught.traps})
+        if found_now is None and not {code for code, _, _ in caught.traps} <= set(examples):
+            findings = trap_record.find_again(fact, resolver=resolver, shelf=shelf, keep=keep)
         for finding in findings or ():
             examples.setdefault(finding.code, (fact, finding))
         if looked % _TELL_EVERY == 0:

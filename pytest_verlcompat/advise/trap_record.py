@@ -98,11 +98,9 @@ def catch_all(
         key = (fact.set_digest, fact.as_of, digest)
         findings = None
         if key not in known:
-            answer = load_or_ask(fact, resolver=resolver, keep=keep)
-            if answer is None:
+            findings = find_again(fact, resolver=resolver, shelf=shelf, keep=keep)
+            if not findings and load_or_ask(fact, resolver=resolver, keep=keep) is None:
                 continue
-            shelf.prefetch_uploads(answer.picks)
-            findings = find_traps(set_of(fact, answer), shelf)
             caught = Caught(
                 set_digest=fact.set_digest,
                 as_of=fact.as_of,
@@ -114,6 +112,21 @@ def catch_all(
             known[key] = caught
             append_line(folder / FOLDER / f"{fact.cell.verl}.jsonl", _render(caught))
         yield fact, known[key], findings
+
+
+def find_again(
+    fact: Fact, *, resolver: Resolver, shelf: IndexShelf, keep: Keep
+) -> tuple[Finding, ...]:
+    """Return the findings about a set in full; empty if it cannot be had again.
+
+    Raises:
+        IndexUnavailableError: If the index does not answer.
+    """
+    answer = load_or_ask(fact, resolver=resolver, keep=keep)
+    if answer is None:
+        return ()
+    shelf.prefetch_uploads(answer.picks)
+    return find_traps(set_of(fact, answer), shelf)
 
 
 def load_or_ask(fact: Fact, *, resolver: Resolver, keep: Keep) -> Answer | None:

@@ -12,17 +12,18 @@ gives the same answer as one with it.
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import re
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_verlcompat.checks.abi_breaks import find_silent_break
+from pytest_verlcompat.checks.abi_environment import Environment, Library
+from pytest_verlcompat.checks.abi_symbols import silent_finding
 from pytest_verlcompat.errors import ElfFormatError, WheelFormatError
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.finding import Finding, Weight
-from pytest_verlcompat.wheels.elf import GnuHash, Tables, parse_shared_object, parse_symbols
+from pytest_verlcompat.wheels.elf import Tables, parse_symbols
 from pytest_verlcompat.wheels.images import FileImage
 from pytest_verlcompat.wheels.symbols import (
     Origin,
@@ -34,20 +35,10 @@ from pytest_verlcompat.wheels.symbols import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 _RECORDED = re.compile(rb"^\"?([^,\"\n]+\.so(?:\.\d+)*)\"?,", re.MULTILINE)
-_SYSTEM_FOLDERS = (
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
-    "/lib/aarch64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-    "/usr/local/cuda/lib64",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,90 +54,6 @@ class LiveReport:
     findings: tuple[Finding, ...]
 
 
-@dataclass(slots=True)
-class _Library:
-    """An opened shared object with its tables."""
-
-    path: Path
-    tables: Tables
-    hash: GnuHash | None
-    names: frozenset[str] = frozenset()
-    """What it exports, where it has no hash table to ask."""
-
-    def exports(self, name: str) -> bool:
-        """Return whether it gives *name* to others."""
-        return self.hash.exports(name) if self.hash is not None else name in self.names
-
-
-@dataclass(slots=True)
-class _Environment:
-    """The libraries of one site-packages, each opened once."""
-
-    root: Path
-    stack: contextlib.ExitStack
-    opened: dict[Path, _Library | None] = field(default_factory=dict)
-    loaded: dict[str, Path] = field(default_factory=dict)
-    """Soname to file, for what ``import torch`` has loaded before any extension."""
-    owned: dict[str, Path] = field(default_factory=dict)
-    """File name to file, for the shared objects of the distribution that is judged.
-
-    Packages load their own libraries by path before what needs them."""
-
-    def open(self, path: Path) -> _Library:
-        """Return the library at *path*.
-
-        Raises:
-            ElfFormatError: If it cannot be read.
-        """
-        known = self.opened.get(path)
-        if known is None:
-            image = self.stack.enter_context(FileImage(path, label=path.name))
-            tables = Tables(image)
-            if tables.has_gnu_hash:
-                known = _Library(path, tables, GnuHash(tables))
-            else:
-                names = frozenset(parse_shared_object(image, exports=True).exported)
-                known = _Library(path, tables, None, names)
-            self.opened[path] = known
-        return known
-
-    def locate(self, soname: str, *, by: _Library) -> Path | None:
-        """Return the file the loader would open for *soname*, needed by *by*; None for none."""
-        if soname in self.loaded:
-            return self.loaded[soname]
-        origin = str(by.path.resolve().parent)
-        own = [
-            Path(part.replace("$ORIGIN", origin).replace("${ORIGIN}", origin))
-            for part in by.tables.search_path
-        ]
-        given = [Path(part) for part in os.environ.get("LD_LIBRARY_PATH", "").split(":") if part]
-        for folder in [*own, *given, *map(Path, _SYSTEM_FOLDERS)]:
-            candidate = folder / soname
-            if candidate.is_file():
-                return candidate
-        return self.owned.get(soname)
-
-    def closure(self, start: _Library) -> dict[str, _Library | None]:
-        """Return soname to library for all that the loader opens; None where it finds none."""
-        found: dict[str, _Library | None] = {}
-        waiting = [(soname, start) for soname in start.tables.needed]
-        while waiting:
-            soname, by = waiting.pop()
-            if soname in found or origin_of_library(soname) is Origin.SYSTEM:
-                continue
-            path = self.locate(soname, by=by)
-            library = None
-            if path is not None:
-                try:
-                    library = self.open(path)
-                except ElfFormatError:
-                    library = None
-            found[soname] = library
-            if library is not None:
-                waiting.extend((each, library) for each in library.tables.needed)
-        return found
-
-
 def check_installed(root: Path) -> LiveReport:
     """Return what keeps extensions in the site-packages *root* from loading.
 
@@ -159,13 +66,14 @@ def check_installed(root: Path) -> LiveReport:
         )
     torch = _torch_version(root)
     with contextlib.ExitStack() as stack:
-        environment = _Environment(root=root, stack=stack)
+        environment = Environment(root=root, stack=stack)
         findings: list[Finding] = []
         judged: list[str] = []
         scanned = 0
         if torch is not None:
             findings += _load_torch(environment, torch=torch)
             for owner, names in _recorded_objects(root):
+                environment.pin = _exact_pin(root, owner)
                 environment.owned = {name.rpartition("/")[2]: root / name for name in names}
                 scanned += len(names)
                 for name in names:
@@ -173,6 +81,7 @@ def check_installed(root: Path) -> LiveReport:
                     if found is not None:
                         judged.append(name)
                         findings += found
+            findings += _foreign_libraries(environment)
     return LiveReport(torch=torch, judged=tuple(judged), scanned=scanned, findings=tuple(findings))
 
 
@@ -186,7 +95,7 @@ def _torch_version(root: Path) -> str | None:
     return told[1] if told else None
 
 
-def _load_torch(environment: _Environment, *, torch: str) -> list[Finding]:
+def _load_torch(environment: Environment, *, torch: str) -> list[Finding]:
     """Note what ``import torch`` loads; return its unmet needs of NCCL."""
     findings: list[Finding] = []
     start = environment.root / "torch" / "lib" / "libtorch_python.so"
@@ -215,6 +124,17 @@ def _load_torch(environment: _Environment, *, torch: str) -> list[Finding]:
     return findings
 
 
+def _exact_pin(root: Path, owner: str) -> str | None:
+    """Return the release of torch that *owner* pins exactly, None for none."""
+    try:
+        path = root / f"{owner.replace(' ', '-')}.dist-info" / "METADATA"
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    pin = re.search(r"^Requires-Dist: torch *\(? *== *([0-9][0-9.]*)\)? *$", text, re.MULTILINE)
+    return pin[1] if pin else None
+
+
 def _recorded_objects(root: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield name and version of each distribution, with its shared objects inside of *root*."""
     for record in sorted(root.glob("*.dist-info/RECORD")):
@@ -231,7 +151,7 @@ def _recorded_objects(root: Path) -> Iterator[tuple[str, list[str]]]:
             yield f"{name} {version}", inside
 
 
-def _judge(environment: _Environment, *, name: str, owner: str, torch: str) -> list[Finding] | None:
+def _judge(environment: Environment, *, name: str, owner: str, torch: str) -> list[Finding] | None:
     """Return what is wrong with the object *name*, or None if it does not concern torch."""
     path = environment.root / name
     try:
@@ -244,6 +164,7 @@ def _judge(environment: _Environment, *, name: str, owner: str, torch: str) -> l
     library = environment.open(path)
     findings = _check_libraries(environment, library, name=name, owner=owner, torch=torch)
     findings += _check_floors(library, name=name, owner=owner)
+    findings += _check_silent_breaks(environment, library, name=name, owner=owner, torch=torch)
     return findings + _check_symbols(
         environment,
         library,
@@ -255,32 +176,53 @@ def _judge(environment: _Environment, *, name: str, owner: str, torch: str) -> l
 
 
 def _check_libraries(
-    environment: _Environment, library: _Library, *, name: str, owner: str, torch: str
+    environment: Environment, library: Library, *, name: str, owner: str, torch: str
 ) -> list[Finding]:
+    """Return what torch's side does not give; note what only this machine could give."""
     findings: list[Finding] = []
     for soname, found in environment.closure(library).items():
         origin = origin_of_library(soname)
         if found is not None or origin is Origin.DRIVER:
             continue
-        certain = origin in {Origin.CUDA, Origin.NCCL, Origin.TORCH}
+        if origin not in {Origin.CUDA, Origin.NCCL, Origin.TORCH}:
+            environment.foreign.setdefault(owner, {}).setdefault(soname, []).append(name)
+            continue
+        cause = Cause(
+            kind="ImportError",
+            first_line=f"{soname}: cannot open shared object file: No such file or directory",
+            detail=f"needed by {name}; torch does not load it, the loader finds none",
+        )
         findings.append(
             Finding(
                 code="missing-library",
-                weight=Weight.BROKEN if certain else Weight.SUSPECT,
+                weight=Weight.BROKEN,
                 consumer=owner,
-                provider=f"torch {torch}" if certain else "this machine",
-                cause=Cause(
-                    kind="ImportError",
-                    first_line=f"{soname}: cannot open shared object file: "
-                    "No such file or directory",
-                    detail=f"needed by {name}; torch does not load it, the loader finds none",
-                ),
+                provider=f"torch {torch}",
+                cause=cause,
             )
         )
     return findings
 
 
-def _check_floors(library: _Library, *, name: str, owner: str) -> list[Finding]:
+def _foreign_libraries(environment: Environment) -> Iterator[Finding]:
+    """Yield one finding a distribution for libraries that optional features of it ask for."""
+    for owner, wanted in environment.foreign.items():
+        first = next(iter(wanted))
+        needed_by = "\n".join(f"{soname}: {', '.join(names)}" for soname, names in wanted.items())
+        yield Finding(
+            code="missing-library",
+            weight=Weight.SUSPECT,
+            consumer=owner,
+            provider="this machine",
+            cause=Cause(
+                kind="ImportError",
+                first_line=f"{first}: cannot open shared object file: No such file or directory",
+                detail=f"libraries that this machine lacks, and what asks for them:\n{needed_by}",
+            ),
+        )
+
+
+def _check_floors(library: Library, *, name: str, owner: str) -> list[Finding]:
     versions = [version for version, _ in library.tables.versions().values()]
     host = platform.libc_ver()[1]
     floor = newest(versions, prefix="GLIBC_")
@@ -301,9 +243,35 @@ def _check_floors(library: _Library, *, name: str, owner: str) -> list[Finding]:
     ]
 
 
+def _check_silent_breaks(
+    environment: Environment, library: Library, *, name: str, owner: str, torch: str
+) -> list[Finding]:
+    """Return a finding where the owner's pin on torch and the installed one straddle a break.
+
+    Without an exact pin nothing tells cheaply what the extension was built for.
+    """
+    pinned = environment.pin
+    if pinned is None:
+        return []
+    names = [s.name for s in parse_symbols(library.tables) if find_origin(s) is Origin.TORCH]
+    found = find_silent_break(names, built_for=[pinned], torch=torch)
+    if found is None:
+        return []
+    return [
+        silent_finding(
+            found[0],
+            name,
+            is_certain=found[1],
+            built_for=pinned,
+            consumer=owner,
+            provider=f"torch {torch}",
+        )
+    ]
+
+
 def _check_symbols(
-    environment: _Environment,
-    library: _Library,
+    environment: Environment,
+    library: Library,
     *,
     name: str,
     consumer: str,

@@ -2,7 +2,8 @@
 
 A prediction from files alone, the same on every machine: names that the driver, Python or
 the C library have to give are told apart and not judged here. What it proves is that the
-dynamic loader would find every name of torch; not that the code behind it fits.
+dynamic loader would find every name of torch; not that the code behind it fits, except for
+the changes of layout that :mod:`~pytest_verlcompat.checks.abi_breaks` knows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from pytest_verlcompat.checks.abi_breaks import SilentBreak, find_silent_break
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.finding import Finding, Weight
 from pytest_verlcompat.model.outcome import Rung
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 TITLE = "Extensions find every symbol that they need in torch"
 RUNG = Rung.LOADS
+OTHER_CUDA = "other-cuda-major"
 _SHOWN = 12
 _MACHINE = "x86_64"
 
@@ -38,21 +41,33 @@ class ExtensionVerdict:
     """Mangled names that this torch does not export to it, in name order."""
     other_cuda: int | None
     """CUDA major it was built for, where torch brings another one; None where they agree."""
+    silent_break: SilentBreak | None = None
+    """Change of layout between the torch it was built for and this one."""
+    is_certain: bool = True
+    """False where it may have been built on either side of that change."""
 
     @property
     def loads(self) -> bool:
-        """True when nothing is missing."""
-        return not self.missing and self.other_cuda is None
+        """True when nothing is missing, and nothing is known to crash it."""
+        crashes = self.silent_break is not None and self.is_certain
+        return not self.missing and self.other_cuda is None and not crashes
 
 
 def judge_extension(
-    extension: ExtensionNeeds, *, exports: TorchExports, release: TorchRelease
+    extension: ExtensionNeeds,
+    *,
+    exports: TorchExports,
+    release: TorchRelease,
+    built_for: Sequence[str] = (),
 ) -> ExtensionVerdict:
-    """Return what *extension* would miss beside *release*."""
+    """Return what *extension*, built for one of *built_for*, would miss beside *release*."""
     wanted = extension.cuda
     differs = bool(wanted) and release.cuda not in wanted and extension.binding is not Binding.NONE
+    silent = find_silent_break(extension.torch, built_for=built_for, torch=release.version)
     return ExtensionVerdict(
         extension=extension,
+        silent_break=silent[0] if silent else None,
+        is_certain=silent[1] if silent else True,
         missing=exports.missing(extension.torch, needed=extension.needed, release=release),
         other_cuda=wanted[0] if differs else None,
     )
@@ -72,6 +87,28 @@ def find_abi_range(
     )
 
 
+def find_built_for(wheel: WheelNeeds, *, exports: TorchExports) -> tuple[str, ...]:
+    """Return the releases *wheel* may have been built against: by symbols, then by its pin."""
+    fits = find_abi_range((e for e in wheel.extensions if e.torch), exports=exports)
+    try:
+        pinned = [version for version in fits if version in SpecifierSet(wheel.torch_pin or "")]
+    except InvalidSpecifier:
+        return fits
+    return tuple(pinned) or fits
+
+
+def find_crashes(wheel: WheelNeeds, *, exports: TorchExports) -> tuple[str, ...]:
+    """Return the releases that export every symbol of *wheel*, and yet crash it."""
+    bound = [each for each in wheel.extensions if each.torch]
+    built_for = find_built_for(wheel, exports=exports)
+    found: list[str] = []
+    for version in find_abi_range(bound, exports=exports):
+        silent = [find_silent_break(e.torch, built_for=built_for, torch=version) for e in bound]
+        if any(each is not None and each[1] for each in silent):
+            found.append(version)
+    return tuple(found)
+
+
 def check(
     wheel: WheelNeeds, *, exports: TorchExports, torch: str, consumer: str
 ) -> Iterator[Finding]:
@@ -87,6 +124,7 @@ def check(
         UsageError: If that release of torch was not indexed.
     """
     release = exports.release(torch)
+    built_for = find_built_for(wheel, exports=exports)
     provider = f"torch {torch}"
     for problem in wheel.problems:
         yield Finding(
@@ -100,11 +138,44 @@ def check(
         if extension.machine != _MACHINE and extension.torch:
             yield _other_machine(extension, consumer=consumer, provider=provider)
             continue
-        verdict = judge_extension(extension, exports=exports, release=release)
+        verdict = judge_extension(extension, exports=exports, release=release, built_for=built_for)
         if verdict.missing:
             yield _undefined(verdict, exports=exports, consumer=consumer, provider=provider)
         elif verdict.other_cuda is not None:
             yield _other_cuda(verdict, release=release, consumer=consumer, provider=provider)
+        elif verdict.silent_break is not None:
+            yield silent_finding(
+                verdict.silent_break,
+                extension.name,
+                is_certain=verdict.is_certain,
+                built_for=render_versions(built_for, exports.versions),
+                consumer=consumer,
+                provider=provider,
+            )
+
+
+def silent_finding(
+    silent: SilentBreak,
+    name: str,
+    *,
+    is_certain: bool,
+    built_for: str,
+    consumer: str,
+    provider: str,
+) -> Finding:
+    """Return the finding that *silent* makes of the extension *name*."""
+    verb = "crashes" if is_certain else "may crash"
+    return Finding(
+        code="silent-abi-break",
+        weight=Weight.BROKEN if is_certain else Weight.SUSPECT,
+        consumer=consumer,
+        provider=provider,
+        cause=Cause(
+            kind="SIGABRT or SIGSEGV",
+            first_line=f"{name}: {verb} in its initialisers, though every symbol is there",
+            detail=f"built for torch {built_for}; {silent.what} ({silent.source})",
+        ),
+    )
 
 
 def _undefined(
@@ -135,8 +206,8 @@ def _other_cuda(
     library = next((n for n in extension.needed if n.endswith(f".so.{verdict.other_cuda}")), wanted)
     brings = "no CUDA" if release.cuda is None else f"CUDA {release.cuda}"
     return Finding(
-        code="other-cuda-major",
-        weight=Weight.BROKEN,
+        code=OTHER_CUDA,
+        weight=Weight.SUSPECT,  # the machine may have that CUDA installed
         consumer=consumer,
         provider=provider,
         cause=Cause(

@@ -15,6 +15,7 @@ from packaging.version import Version
 
 from pytest_verlcompat.checks.abi_symbols import (
     find_abi_range,
+    find_crashes,
     find_pin_mismatch,
     is_locked,
     render_versions,
@@ -47,6 +48,10 @@ EXTENSION_PROJECTS: Mapping[str, str] = {
 PYTHONS = ("3.12", "3.11", "3.10")
 PLATFORM = "manylinux_2_39_x86_64"
 _WORKERS = 4
+_LEGEND = (
+    "`+` every symbol is exported, `.` one is missing, `!` all are there, but a known change of "
+    "layout crashes it. Read from wheels; nothing was run for this table."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +69,9 @@ class TableRow:
     locked: str
     """Answer to *locked to torch?*."""
     fits: tuple[str, ...]
-    """Torch releases that export every symbol."""
+    """Torch releases that export every symbol and are not known to crash it."""
+    crashes: tuple[str, ...]
+    """Torch releases that export every symbol, and crash it by a change of layout."""
     cuda: tuple[int, ...]
     glibc: str | None
     glibcxx: str | None
@@ -137,7 +144,9 @@ def _make_row(
             label=file.filename, extensions=(), torch_pin=None, problems=(str(error),)
         )
     bound = [each for each in needs.extensions if each.torch]
-    fits = find_abi_range(bound, exports=exports)
+    crashes = find_crashes(needs, exports=exports)
+    known = find_abi_range(bound, exports=exports)
+    fits = tuple(version for version in known if version not in crashes)
     versions = exports.versions
     too_wide, too_narrow = find_pin_mismatch(needs.torch_pin, fits=fits, known=versions)
     return TableRow(
@@ -149,6 +158,7 @@ def _make_row(
         extensions=len(bound),
         locked=is_locked(needs.extensions, fits=fits, known=versions),
         fits=fits,
+        crashes=crashes,
         cuda=tuple(sorted({major for each in needs.extensions for major in each.cuda})),
         glibc=newest((f"G{each.glibc}" for each in needs.extensions if each.glibc), prefix="G"),
         glibcxx=newest((f"G{x.glibcxx}" for x in needs.extensions if x.glibcxx), prefix="G"),
@@ -167,13 +177,16 @@ def render_table(rows: Sequence[TableRow], *, exports: TorchExports, command: st
     lines = [
         f"<!-- {command} -->",
         "",
-        "`+` every symbol is exported, `.` one is missing. Read from wheels, nothing was run.",
+        _LEGEND,
         "",
         "| " + " | ".join(head) + " |",
         "|" + " --- |" * len(head),
     ]
     for row in rows:
-        marks = ["+" if version in row.fits else "." for version in versions]
+        marks = [
+            "+" if version in row.fits else "!" if version in row.crashes else "."
+            for version in versions
+        ]
         if not row.extensions:
             marks = [""] * len(versions)
         pin = "none" if row.torch_pin is None else row.torch_pin or "any"

@@ -1,11 +1,11 @@
-"""Places where uv and pip answer the same question differently, so that one of them is wrong.
+"""Picks that depend on the installer: another one would answer the same question otherwise.
 
-uv drops the upper bound of Requires-Python; pip keeps it. uv takes pre-releases of a
-distribution as soon as one specifier names a pre-release of it; pip judges each by itself.
+uv drops the upper bound of Requires-Python; pip keeps it. uv takes a pre-release when the
+final releases that are left conflict with what it picked before: transformers 5.0.0rc1, because
+huggingface-hub 1.2 had been picked, which no transformers 4 goes with.
 
-Source: https://docs.astral.sh/uv/reference/internals/resolver/#requires-python and
-https://docs.astral.sh/uv/pip/compatibility/#pre-release-compatibility, read 2026-11-20, and
-the answers of uv 0.13.8.
+Source: https://docs.astral.sh/uv/reference/internals/resolver/#requires-python, read
+2026-11-20, and the answers of uv 0.13.8.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from pytest_verlcompat.model.finding import Finding, Weight
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from packaging.requirements import Requirement
+
 PYTHON = "python-upper-bound"
 PRERELEASE = "prerelease-picked"
+_FALLBACK = "no specifier names one: the resolver fell back to it, the final ones conflicted"
 _WATCHED = ("verl", "vllm", "sglang", "torch", "ray", "tensordict")
 
 
@@ -49,27 +52,30 @@ def _prereleases(resolved: ResolvedSet, shelf: Shelf) -> Iterator[Finding]:
         if picked is None or not picked.is_prerelease or not askers:
             continue
         finals = [each for each, day in shelf.uploads(name).items() if day <= resolved.as_of]
-        if finals and not _is_pinned(name, resolved, shelf):
+        asked = _requirements_on(name, resolved, shelf)
+        pinned = asked is None or any(
+            part.operator in {"==", "==="} for each in asked for part in each.specifier
+        )
+        if finals and not pinned:
+            named = [str(each) for each in asked or () if each.specifier.prereleases]
             yield trap(
                 PRERELEASE,
                 resolved,
                 provider=name,
                 sentence=f"the pre-release {name} {picked} was picked although {max(finals)} is "
-                "out and nobody pins it: pip would not take it",
+                "out and nobody pins it",
                 weight=Weight.SUSPECT,
-                detail=f"asked for by {', '.join(askers)}",
+                detail=f"let in by {'; '.join(named)}" if named else _FALLBACK,
             )
 
 
-def _is_pinned(name: str, resolved: ResolvedSet, shelf: Shelf) -> bool:
-    """Return whether an asker of *name* pins it, or is unknown."""
+def _requirements_on(name: str, resolved: ResolvedSet, shelf: Shelf) -> list[Requirement] | None:
+    """Return what the askers of *name* require of it; None if an asker is unknown."""
+    found: list[Requirement] = []
     for asker in resolved.via[name]:
         version = resolved.version(asker)
         requirements = shelf.requires(asker, version) if version is not None else None
         if requirements is None:
-            return True
-        for each in requirements:
-            exact = any(part.operator in {"==", "==="} for part in each.specifier)
-            if canonicalize_name(each.name) == name and exact:
-                return True
-    return False
+            return None
+        found += [each for each in requirements if canonicalize_name(each.name) == name]
+    return found

@@ -32,13 +32,15 @@ from pytest_verlcompat.checks.abi_load import (
     load_libraries,
 )
 from pytest_verlcompat.checks.abi_symbols import (
+    OTHER_CUDA,
     check,
     find_abi_range,
+    find_crashes,
     find_pin_mismatch,
     is_locked,
-    render_versions,
 )
 from pytest_verlcompat.checks.abi_table import find_wheels, make_table, render_table
+from pytest_verlcompat.cli.abi_output import print_finding, print_result
 from pytest_verlcompat.errors import ElfFormatError, UsageError
 from pytest_verlcompat.model.codec import encode
 from pytest_verlcompat.model.finding import Finding, Weight
@@ -106,7 +108,7 @@ def execute(args: argparse.Namespace) -> int:
         print(json.dumps(results[0] if len(results) == 1 else results, indent=2))
     else:
         for result in results:
-            _print_result(result, exports=exports)
+            print_result(result, exports=exports)
     return 0 if all(result["loads"] for result in results) else 1
 
 
@@ -119,12 +121,14 @@ def _judge(
     if needs.problems and not needs.extensions:
         raise ElfFormatError("; ".join(needs.problems), where=target)
     bound = [each for each in needs.extensions if each.torch]
-    fits = find_abi_range(bound, exports=exports)
+    crashes = find_crashes(needs, exports=exports)
+    known = find_abi_range(bound, exports=exports)
+    fits = tuple(version for version in known if version not in crashes)
     torch = args.torch or _pinned(needs.torch_pin, exports=exports)
     findings: tuple[Finding, ...] = ()
     if torch is not None:
         findings = tuple(check(needs, exports=exports, torch=torch, consumer=consumer))
-    broken = any(each.weight is Weight.BROKEN for each in findings)
+    broken = any(each.weight is Weight.BROKEN or each.code == OTHER_CUDA for each in findings)
     too_wide, too_narrow = find_pin_mismatch(needs.torch_pin, fits=fits, known=exports.versions)
     return {
         "target": consumer,
@@ -134,6 +138,7 @@ def _judge(
         "loads": not broken if torch is not None else bool(fits) or not bound,
         "findings": encode(findings),
         "fits": fits,
+        "crashes": crashes,
         "locked": is_locked(needs.extensions, fits=fits, known=exports.versions),
         "torch_pin": needs.torch_pin,
         "allowed_in_vain": too_wide if bound else (),
@@ -209,53 +214,6 @@ def _find_file(target: str, args: argparse.Namespace) -> IndexFile:
     return chosen
 
 
-def _print_result(result: dict[str, Any], *, exports: TorchExports) -> None:
-    fits = render_versions(result["fits"], exports.versions) or "none known here"
-    verdict = "loads" if result["loads"] else "cannot load"
-    if result["torch"] is None:
-        print(f"{result['target']}: its symbols are exported by torch {fits}")
-    else:
-        how = "" if result["torch_is_asked"] else " (its metadata pins it)"
-        print(f"{result['target']} beside torch {result['torch']}{how}: {verdict}")
-    _print_findings(result["findings"])
-    print(f"  locked to torch? {result['locked']}")
-    if result["torch"] is not None:
-        print(f"  every symbol is exported by torch {fits}")
-    for key, words in (
-        ("allowed_in_vain", "metadata allows, symbols do not"),
-        ("forbidden_in_vain", "symbols allow, metadata does not"),
-    ):
-        if result[key]:
-            print(f"  {words}: torch {render_versions(result[key], exports.versions)}")
-    for problem in result["problems"]:
-        print(f"  not judged: {problem}")
-    if result["fallback"]:
-        print(f"  {result['fallback']}")
-    cost = f"{result['bytes_read']} bytes in {result['requests']} requests"
-    print(f"  read {cost}, {result['duration_s']:.1f} s")
-
-
-def _print_findings(findings: list[dict[str, Any]]) -> None:
-    """Print findings, those with one cause together."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for finding in findings:
-        message = finding["cause"]["first_line"].partition(": ")[2]
-        groups.setdefault((finding["code"], message), []).append(finding)
-    for group in groups.values():
-        _print_finding(group[0])
-        names = [each["cause"]["first_line"].partition(": ")[0] for each in group[1:]]
-        if names:
-            print(f"    the same: {', '.join(names)}")
-
-
-def _print_finding(finding: dict[str, Any]) -> None:
-    cause = finding["cause"]
-    mark = "unknown: " if finding["weight"] == Weight.UNKNOWN.value else ""
-    print(f"  {mark}{cause['first_line']}")
-    for line in (cause["detail"] or "").splitlines():
-        print(f"    {line}")
-
-
 def _judge_installed(args: argparse.Namespace) -> int:
     started = time.monotonic()
     root = find_site_packages(args.python)
@@ -272,10 +230,11 @@ def _judge_installed(args: argparse.Namespace) -> int:
         print(f"installed: {verdict}; {count} of {report.scanned} shared objects link to torch")
         for finding in report.findings:
             print(f"{finding.consumer} beside {finding.provider}:")
-            _print_finding(encode(finding))
+            print_finding(encode(finding))
         for line in loaded or ():
             print(f"  loaded for real: {line}")
-        print(f"{'something would not load' if broken else 'all load'}, {duration_s:.2f} s")
+        end = "something would not load" if broken else "nothing of torch is missing"
+        print(f"{end}, {duration_s:.2f} s")
     return 1 if broken else 0
 
 

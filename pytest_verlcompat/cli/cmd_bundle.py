@@ -44,7 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="leave out files of site-packages, such as '*/tests/*'",
     )
     parser.add_argument("--compress", choices=COMPRESSIONS, default="zstd")
-    parser.add_argument("--out", type=Path, help="empty folder (default: bundles/<cell id>)")
+    parser.add_argument(
+        "--out", type=Path, help="empty folder (default: .verlcompat/bundles/<cell id>)"
+    )
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout to work in")
 
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_verlcompat.checks.installed import list_checks
 from pytest_verlcompat.errors import NothingRanError
 from pytest_verlcompat.execute.local import LocalExecutor, Ran
 from pytest_verlcompat.execute.workspace import Workspace, find_workspace
@@ -64,7 +65,10 @@ def make_report(workspace: Workspace, matrix: Matrix) -> Report:
         matrix,
         evidence=workspace.evidence,
         figures=workspace.reports / "figures",
-        probes={probe.name: (probe.title, probe.sha256) for probe in list_probes()},
+        probes={
+            **{check.name: (check.title, check.sha256) for check in list_checks()},
+            **{probe.name: (probe.title, probe.sha256) for probe in list_probes()},
+        },
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_verlcompat import __version__
+from pytest_verlcompat.checks.installed import list_checks
 from pytest_verlcompat.environments.build import (
     BuildFailure,
     Environment,
@@ -94,6 +95,7 @@ class _CellRun:
             if self._resolves(lock, again=again):
                 environment = self._installs(lock)
                 if environment is not None:
+                    self._checks(lock, environment, again=again)
                     self._probes(lock, environment, probes=probes, again=again)
         except VerlcompatError as raised:
             self._say(f"errored: {raised}")
@@ -179,6 +181,31 @@ class _CellRun:
         else:
             self._record(record)
         return found
+
+    def _checks(self, lock: Lock, environment: Environment, *, again: bool) -> None:
+        """Record what the static checks read in the environment."""
+        for check in list_checks():
+            if not check.applies_to(lock.versions):
+                continue
+            blank = self._blank(check.name, check.rung, lock=lock, environment_id=environment.id)
+            blank = dataclasses.replace(blank, subject_sha256=check.sha256)
+            if not again and self._has_current(blank):
+                self._current += 1
+                continue
+            self._say(f"check {check.name}")
+            record = self._guard(
+                lambda check=check: check.run(environment.python, machine=self._executor.machine),  # type: ignore[misc]  # mypy infers no type of a bound default
+                blank,
+            )
+            self._record(
+                dataclasses.replace(
+                    record,
+                    cell_id=self._cell.id,
+                    lock_sha256=lock.sha256,
+                    environment_id=environment.id,
+                    interpreter=environment.interpreter,
+                )
+            )
 
     def _probes(
         self, lock: Lock, environment: Environment, *, probes: Sequence[Probe], again: bool

@@ -6,15 +6,24 @@ follow from another, and warnings, stand behind those that end a run.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.issues.catalogue import Role, compiled
+from pytest_verlcompat.issues.catalogue import compiled
 from pytest_verlcompat.issues.facts import Facts, Holds, any_holds, holds
-from pytest_verlcompat.issues.failures import Failure, read_failure
+from pytest_verlcompat.issues.failures import Failure, looks_failed, read_failure
+from pytest_verlcompat.issues.matches import (
+    SAME_FAILURE_LINES,
+    Around,
+    Match,
+    in_order,
+    specific,
+)
 from pytest_verlcompat.issues.scan import (
     TRACEBACK,
+    WORDS,
     find_hits,
     lines_after,
     lines_before,
@@ -24,7 +33,8 @@ from pytest_verlcompat.issues.text import inert
 from pytest_verlcompat.issues.versions import read_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    import re
+    from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
     from pytest_verlcompat.issues.catalogue import Entry, Remedy, Signature
@@ -36,9 +46,10 @@ HEAD_BYTES = 256 << 10
 """How much of the beginning is read for versions and settings."""
 _MAX_PROCESSES = 128
 _MAX_REFUSALS = 64
+_MAX_SHAPES = 20_000
+_NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 _EVIDENCE_BEFORE = 2
 _SHOWN_CHARACTERS = 400
-_SAME_FAILURE_LINES = 60
 
 
 class Confidence(Enum):
@@ -88,34 +99,14 @@ class Diagnosis:
         return self.explanations[0] if self.explanations else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Around:
-    """The neighbours of a line, of the same process."""
-
-    before: tuple[str, ...]
-    window: str
-
-
-@dataclass(slots=True, kw_only=True)
-class _Match:
-    entry: Entry
-    signature: Signature
-    hit_number: int
-    process: str
-    text: str
-    start: int
-    """Where in the text the pattern was found."""
-    groups: Mapping[str, str]
-    around: _Around
-    count: int = 1
-
-
 @dataclass(slots=True, kw_only=True)
 class _Collected:
     """What the reading of one text has found so far; bounded by catalogue and processes."""
 
-    matches: dict[str, _Match] = field(default_factory=dict)
+    matches: dict[str, Match] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
+    dull: set[bytes] = field(default_factory=set)
+    """Shapes of lines that show nothing, whatever their digits."""
     refused: dict[str, int] = field(default_factory=dict)
     """How often the lines around did not bear a pattern out; looking costs time."""
     head_text: str = ""
@@ -144,12 +135,18 @@ def explain(
             found.head_text = hit.block.data[:HEAD_BYTES].decode("utf-8", "replace")
         _look(hit, table, found=found)
     known = _known_facts(found, facts)
-    matches = _in_order(_specific(list(found.matches.values())), known)
+    matches = in_order(specific(list(found.matches.values())), known)
     matched = {each.text for each in matches}
     failures = sorted(found.failures.values(), key=lambda each: each.line_number)
     unexplained = tuple(each for each in failures if not matched & set(each.lines))
     explanations = tuple(_explanation(each, known, unexplained=unexplained) for each in matches)
     return Diagnosis(explanations=explanations, failures=unexplained, facts=known)
+
+
+def explain_text(text: str, *, catalogue: Iterable[Entry], facts: Facts | None = None) -> Diagnosis:
+    """Return what *text*, a pasted traceback or the tail of a probe's log, says."""
+    stream = io.BytesIO(text.encode("utf-8", "surrogateescape"))
+    return explain(stream, catalogue=catalogue, facts=facts)
 
 
 def _needles(entries: tuple[Entry, ...]) -> _Needles:
@@ -163,35 +160,63 @@ def _needles(entries: tuple[Entry, ...]) -> _Needles:
 
 def _look(hit: Hit, table: _Needles, *, found: _Collected) -> None:
     """Keep what *hit* shows: the first line of each entry, the first failure of each process."""
+    shape = hit.shape
+    if shape in found.dull:
+        return
     text = hit.line.text
-    around: _Around | None = None
-    for needle, candidates in table.items():
-        if needle not in text:
+    if not _promising(text, table) and not looks_failed(hit):
+        if len(found.dull) < _MAX_SHAPES:
+            found.dull.add(shape)
+        return
+    around: Around | None = None
+    for entry, signature, matched in _candidates(text, table):
+        if entry.id in found.matches:
+            found.matches[entry.id].count += 1
             continue
-        for entry, signature in candidates:
-            matched = compiled(signature.pattern).search(text)
-            if matched is None:
-                continue
-            if entry.id in found.matches:
-                found.matches[entry.id].count += 1
-                continue
-            if found.refused.get(signature.pattern, 0) >= _MAX_REFUSALS:
-                continue
-            around = around or _look_around(hit)
-            if _fits(signature, around.window, head=found.head_text):
-                found.matches[entry.id] = _Match(
-                    entry=entry, signature=signature, hit_number=hit.number,
-                    process=hit.line.process, text=text, start=matched.start(), around=around,
-                    groups={key: value or "?" for key, value in matched.groupdict().items()},
-                )  # fmt: skip
-            else:
-                found.refused[signature.pattern] = found.refused.get(signature.pattern, 0) + 1
+        if found.refused.get(signature.pattern, 0) >= _MAX_REFUSALS:
+            continue
+        around = around or _look_around(hit)
+        if _fits(signature, around.window, head=found.head_text):
+            found.matches[entry.id] = Match(
+                entry=entry, signature=signature, hit_number=hit.number, around=around,
+                process=hit.line.process, text=text, start=matched.start(),
+                groups={key: value or "?" for key, value in matched.groupdict().items()},
+            )  # fmt: skip
+        else:
+            found.refused[signature.pattern] = found.refused.get(signature.pattern, 0) + 1
     _keep_failure(hit, found)
 
 
-def _look_around(hit: Hit) -> _Around:
+def _candidates(text: str, table: _Needles) -> Iterator[tuple[Entry, Signature, re.Match[str]]]:
+    """Yield the signatures whose pattern is in *text*."""
+    for needle, row in table.items():
+        if needle in text:
+            for entry, signature in row:
+                matched = compiled(signature.pattern).search(text)
+                if matched is not None:
+                    yield entry, signature, matched
+
+
+def _promising(text: str, table: _Needles) -> bool:
+    """Return whether a line that differs from *text* in digits alone may show a known failure."""
+    plain = _plain(text)
+    for needle, candidates in table.items():
+        if _plain(needle) not in plain:
+            continue
+        if needle not in WORDS:
+            return True
+        if any(compiled(each.pattern).search(text) for _, each in candidates):
+            return True
+    return False
+
+
+def _plain(text: str) -> str:
+    return text.translate(_NO_DIGITS)
+
+
+def _look_around(hit: Hit) -> Around:
     before = lines_before(hit)
-    return _Around(
+    return Around(
         before=tuple(before[-_EVIDENCE_BEFORE:]),
         window="\n".join([*before, hit.line.text, *lines_after(hit)]),
     )
@@ -235,59 +260,14 @@ def _known_facts(found: _Collected, facts: Facts | None) -> Facts:
     )
 
 
-def _specific(matches: list[_Match]) -> list[_Match]:
-    """Return *matches* without the ambiguous ones whose very line another entry explains."""
-    settled = {(m.process, m.text) for m in matches if not m.entry.ambiguous}
-    return [m for m in matches if not m.entry.ambiguous or (m.process, m.text) not in settled]
-
-
-def _in_order(matches: list[_Match], facts: Facts) -> list[_Match]:
-    """Return *matches* with the root cause first."""
-    roles = list(Role)
-    agrees = {each.entry.id: any_holds(each.entry.affected, facts) for each in matches}
-
-    def doubtful(match: _Match) -> bool:
-        return match.entry.ambiguous and agrees[match.entry.id] is Holds.NO
-
-    def general(match: _Match) -> bool:
-        return match.entry.ambiguous and any(
-            other.process == match.process
-            and not other.entry.ambiguous
-            and other.entry.role is match.entry.role
-            and agrees[other.entry.id] is not Holds.NO
-            and abs(other.hit_number - match.hit_number) <= _SAME_FAILURE_LINES
-            for other in matches
-        )
-
-    return sorted(
-        matches,
-        key=lambda each: (
-            roles.index(each.entry.role),
-            doubtful(each),
-            general(each),
-            each.hit_number,
-            agrees[each.entry.id] is Holds.NO,
-            agrees[each.entry.id] is not Holds.YES,
-            -_weight(each.signature),
-            each.entry.id,
-        ),
-    )
-
-
-def _weight(signature: Signature) -> int:
-    """Return how specific a signature is: by what it asks for besides its line, then its length."""
-    asked = len(signature.near) + len(signature.seen)
-    return asked * 10_000 + len(signature.pattern)
-
-
-def _explanation(match: _Match, facts: Facts, *, unexplained: tuple[Failure, ...]) -> Explanation:
+def _explanation(match: Match, facts: Facts, *, unexplained: tuple[Failure, ...]) -> Explanation:
     confidence, why = _judge(match, facts)
     earlier = [
         each
         for each in unexplained
         if each.process == match.process
         and not each.tentative
-        and each.line_number + len(each.lines) + _SAME_FAILURE_LINES < match.hit_number
+        and each.line_number + len(each.lines) + SAME_FAILURE_LINES < match.hit_number
     ]
     if earlier:
         confidence = confidence.lower()
@@ -311,7 +291,7 @@ def _explanation(match: _Match, facts: Facts, *, unexplained: tuple[Failure, ...
     )
 
 
-def _cropped(match: _Match) -> str:
+def _cropped(match: Match) -> str:
     """Return the line, or of a long one the part around what was found."""
     if len(match.text) <= _SHOWN_CHARACTERS:
         return match.text
@@ -319,7 +299,7 @@ def _cropped(match: _Match) -> str:
     return match.text[start : start + _SHOWN_CHARACTERS]
 
 
-def _filled(match: _Match) -> str:
+def _filled(match: Match) -> str:
     text = match.entry.cause
     for name in compiled(match.signature.pattern).groupindex:
         text = text.replace(f"{{{name}}}", inert(match.groups.get(name, "?"), limit=160))
@@ -329,7 +309,7 @@ def _filled(match: _Match) -> str:
     return text
 
 
-def _judge(match: _Match, facts: Facts) -> tuple[Confidence, list[str]]:
+def _judge(match: Match, facts: Facts) -> tuple[Confidence, list[str]]:
     entry = match.entry
     why = [f"the text of {entry.id} stands at line {match.hit_number}"]
     answer = any_holds(entry.affected, facts)

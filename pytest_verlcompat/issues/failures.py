@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.issues.scan import lines_after
+from pytest_verlcompat.issues.scan import TRACEBACK, lines_after
 from pytest_verlcompat.issues.text import Line, inert
 
 if TYPE_CHECKING:
@@ -34,6 +34,15 @@ class Failure:
     """Whether the traceback ends within the text."""
     tentative: bool
     """Whether it is one line without a traceback, which a traceback replaces."""
+
+
+def looks_failed(hit: Hit) -> bool:
+    """Return whether the line begins a traceback, ends one, or says ``error`` by itself."""
+    return (
+        TRACEBACK in hit.line.text
+        or _EXCEPTION.match(hit.line.message) is not None
+        or _BARE.match(hit.line.text.lstrip()) is not None
+    )
 
 
 def read_failure(hit: Hit, *, traceback: bool) -> Failure | None:

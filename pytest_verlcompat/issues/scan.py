@@ -40,16 +40,30 @@ _AFTER_LINES = 200
 _ENDS = (b"\n", b"\r")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Hit:
-    """A line that holds one of the words, in its block."""
+    """A line that holds one of the words, in its block; taken apart when first asked for."""
 
     block: Block
     start: int
     """Offset of the line in the block."""
     number: int
     """1-based number of the line in the text; carriage returns do not count."""
-    line: Line
+    raw: bytes
+    """The line as it is, bounded."""
+    _line: Line | None = None
+
+    @property
+    def line(self) -> Line:
+        """The line without colours, told apart from its process."""
+        if self._line is None:
+            self._line = parse_line(_decode(self.raw))
+        return self._line
+
+    @property
+    def shape(self) -> bytes:
+        """The line without its digits, which is alike for what a program prints again and again."""
+        return self.raw.translate(None, b"0123456789")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +94,8 @@ def find_hits(stream: BinaryIO, words: tuple[bytes, ...]) -> Iterator[Hit]:
         for start in sorted(lines):
             number += block.data.count(b"\n", counted, start)
             counted = start
-            line = parse_line(_decode(block.data[start : line_stop(block, lines[start])]))
-            yield Hit(block=block, start=start, number=number, line=line)
+            raw = block.data[start : line_stop(block, lines[start])]
+            yield Hit(block=block, start=start, number=number, raw=raw)
 
 
 def read_blocks(stream: BinaryIO) -> Iterator[Block]:

@@ -26,7 +26,7 @@ _PROCESS = re.compile(
 )
 _LOGGER = re.compile(
     r"(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\d]{0,10}Z?\s{1,4})?"
-    r"(?:\[?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL|FATAL)\]?:?\s{1,4})?"
+    r"(?:\[?(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL|FATAL)\]?:?\s{1,4})?"
     r"(?:\d\d-\d\d \d\d:\d\d:\d\d\s{1,4})?"
     r"(?:\[[\w./ -]{1,80}:\d{1,6}\]\s?:?)?"
 )
@@ -50,6 +50,12 @@ class Line:
         """The text without what a logger puts before it."""
         matched = _LOGGER.match(self.text)
         return self.text[matched.end() :] if matched and matched.end() else self.text
+
+    @property
+    def level(self) -> str | None:
+        """The level its logger gave it, in capitals; ``None`` where no logger printed it."""
+        matched = _LOGGER.match(self.text)
+        return matched["level"] if matched else None
 
 
 def strip_escapes(text: str) -> str:

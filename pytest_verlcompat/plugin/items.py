@@ -1,15 +1,18 @@
-"""A probe as an item of pytest."""
+"""A probe or static check as an item of pytest."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_verlcompat.checks.installed import CHECKS, InstalledCheck
 from pytest_verlcompat.model.codec import render_line
 from pytest_verlcompat.model.outcome import Outcome
 from pytest_verlcompat.probes.on_gpus import launch_on
+from pytest_verlcompat.probes.registry import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
 
     from pytest_verlcompat.model.evidence import Evidence
     from pytest_verlcompat.probes.launch import Patient
-    from pytest_verlcompat.probes.registry import Probe
     from pytest_verlcompat.process.gpu_lease import GpuPool
 
 PROPERTY = "verlcompat"
@@ -34,53 +36,71 @@ class ProbeFailed(Exception):  # noqa: N818 -- an outcome, said to pytest in its
 
 
 class Stack(pytest.Collector):
-    """The environment under test; its items are the probes."""
+    """The environment under test; its items are the static checks and the probes."""
 
     def prepare(
-        self, probes: Sequence[Probe], *, patient: Callable[[], Patient], gpus: GpuPool, logs: Path
+        self,
+        subjects: Sequence[InstalledCheck | Probe],
+        *,
+        patient: Callable[[], Patient],
+        gpus: GpuPool,
+        logs: Path,
     ) -> None:
         """Say what to collect."""
-        self._probes = probes
+        self._subjects = subjects
         self._patient = patient
         self._gpus = gpus
         self._logs = logs
 
     def collect(self) -> list[pytest.Item]:
-        """Return one item a probe."""
+        """Return one item a check or probe."""
         items: list[pytest.Item] = []
-        for probe in self._probes:
-            item = ProbeItem.from_parent(self, name=probe.name)
-            item.prepare(probe, patient=self._patient, gpus=self._gpus, logs=self._logs)
+        for subject in self._subjects:
+            item = SubjectItem.from_parent(self, name=subject.name)
+            item.prepare(subject, patient=self._patient, gpus=self._gpus, logs=self._logs)
             items.append(item)
         return items
 
 
-class ProbeItem(pytest.Item):
-    """Runs one probe in a process of its own."""
+class SubjectItem(pytest.Item):
+    """Runs one probe in a process of its own, or lets one check read the environment."""
 
     def prepare(
-        self, probe: Probe, *, patient: Callable[[], Patient], gpus: GpuPool, logs: Path
+        self,
+        subject: InstalledCheck | Probe,
+        *,
+        patient: Callable[[], Patient],
+        gpus: GpuPool,
+        logs: Path,
     ) -> None:
         """Say what to run, on what."""
-        self._probe = probe
+        self._subject = subject
         self._patient = patient
         self._gpus = gpus
         self._logs = logs
         self.add_marker("verlcompat")
 
     def runtest(self) -> None:
-        """Run the probe; its outcome becomes pytest's."""
+        """Run it; its outcome becomes pytest's."""
         patient = self._patient()
-        missing = [name for name in self._probe.distributions if name not in patient.versions]
+        missing = [name for name in self._subject.distributions if name not in patient.versions]
         if missing:
             pytest.skip(f"not installed: {', '.join(missing)}{_similar(missing, patient)}")
-        record = launch_on(self._gpus, self._probe, patient, logs=self._logs)
+        record = self._execute(patient)
         self.user_properties.append((PROPERTY, render_line(record)))
         if record.outcome is Outcome.SKIPPED:
             pytest.skip(f"host lacks {', '.join(record.lacks)}")
         if record.outcome is not Outcome.PASSED:
             log = self._logs / f"{record.log_sha256}.log" if record.log_sha256 else None
             raise ProbeFailed(record, log=log)
+
+    def _execute(self, patient: Patient) -> Evidence:
+        if isinstance(self._subject, Probe):
+            return launch_on(self._gpus, self._subject, patient, logs=self._logs)
+        record = self._subject.run(patient.python, machine=patient.machine)
+        return dataclasses.replace(
+            record, lock_sha256=patient.lock_sha256, interpreter=patient.interpreter
+        )
 
     def repr_failure(  # type: ignore[override]  # pytest's own return type is wider
         self, excinfo: pytest.ExceptionInfo[BaseException]
@@ -90,7 +110,7 @@ class ProbeItem(pytest.Item):
         if not isinstance(error, ProbeFailed):
             return str(excinfo.getrepr(style="long"))
         record = error.record
-        lines = [f"{self._probe.title}: {record.outcome.value} ({record.ending.value})"]
+        lines = [f"{self._subject.title}: {record.outcome.value} ({record.ending.value})"]
         if record.cause is not None:
             if record.cause.detail:
                 lines += ["", *record.cause.detail.splitlines(), ""]
@@ -102,8 +122,9 @@ class ProbeItem(pytest.Item):
         return "\n".join(lines)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Return where the probe is written and what it establishes."""
-        return self._probe.script, 0, f"{self._probe.name}: {self._probe.title}"
+        """Return where it is written and what it establishes."""
+        place = self._subject.script if isinstance(self._subject, Probe) else CHECKS
+        return place, 0, f"{self._subject.name}: {self._subject.title}"
 
 
 def _similar(missing: Sequence[str], patient: Patient) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_verlcompat.checks.installed import InstalledCheck, list_checks
 from pytest_verlcompat.environments.installed import (
     ask_python,
     installed_versions,
@@ -58,7 +59,7 @@ class Verlcompat:
         self._python = Path(option.verlcompat_python or sys.executable)
         self.interpreter, folders = ask_python(self._python)
         self.versions = installed_versions(folders)
-        self.probes = self._applicable(option.verlcompat_probe)
+        self.subjects = self._applicable(option.verlcompat_probe)
         evidence = option.verlcompat_evidence
         self._evidence = (config.invocation_params.dir / evidence) if evidence else None
         self._is_worker = hasattr(config, "workerinput")
@@ -85,7 +86,7 @@ class Verlcompat:
     ) -> None:
         """Put the probes before the tests: their results explain the others."""
         stack = Stack.from_parent(session, name="verlcompat", nodeid="verlcompat")
-        stack.prepare(self.probes, patient=lambda: self.patient, gpus=self._gpus, logs=self._logs)
+        stack.prepare(self.subjects, patient=lambda: self.patient, gpus=self._gpus, logs=self._logs)
         items[:0] = stack.collect()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -112,11 +113,14 @@ class Verlcompat:
         ):
             terminalreporter.write_line(line)
 
-    def _applicable(self, names: list[str]) -> tuple[Probe, ...]:
-        probes = list_probes()
+    def _applicable(self, names: list[str]) -> tuple[InstalledCheck | Probe, ...]:
+        probes, checks = list_probes(), list_checks()
         if names:
-            return find_probes(names, probes=probes)
-        found = tuple(probe for probe in probes if probe.applies_to(self.versions))
+            asked = tuple(check for check in checks if check.name in names)
+            rest = [name for name in names if name not in {check.name for check in asked}]
+            return (*asked, *find_probes(rest, probes=probes))
+        everything: tuple[InstalledCheck | Probe, ...] = (*checks, *probes)
+        found = tuple(each for each in everything if each.applies_to(self.versions))
         if not found:
             raise VerlcompatError(
                 f"has none of {', '.join(_STACK)} that a probe could be run on; "

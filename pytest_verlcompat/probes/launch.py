@@ -19,7 +19,7 @@ from pytest_verlcompat.model.outcome import Ending, Outcome
 from pytest_verlcompat.probes.host import find_lack
 from pytest_verlcompat.probes.registry import RUNNER, Probe
 from pytest_verlcompat.process.environ import probe_environ
-from pytest_verlcompat.process.redact import make_redactor
+from pytest_verlcompat.process.redact import make_redactor, redact_values
 from pytest_verlcompat.process.run import Ended, Limits, run
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def judge_reply(
 ) -> Evidence:
     """Return *blank* completed by what the probe replied and how its process ended."""
     ending, said = _ending(ended, reply)
-    facts = _redacted((reply or {}).get("facts") or {}, redact)
+    facts = redact_values((reply or {}).get("facts") or {}, redact)
     complete = dataclasses.replace(blank, ending=ending, facts=facts)
     if said is not None:
         tail = redact("\n".join(ended.tail.splitlines()[-15:]))
@@ -247,16 +247,6 @@ def _cause(raised: Mapping[str, Any], redact: Callable[[str], str]) -> Cause:
 def _relative(path: str) -> str:
     _, found, rest = path.rpartition(_SITE)
     return rest if found else path
-
-
-def _redacted(value: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401 -- JSON values
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {redact(str(key)): _redacted(each, redact) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_redacted(each, redact) for each in value]
-    return value
 
 
 def _prefix(python: Path) -> Path:

@@ -35,7 +35,10 @@ class Probe:
     timeout_s: float
     script: Path
     sha256: str
-    """Digest of the script and of the runner that calls it: evidence of other code is stale."""
+    """Digest of the script, of what it shares with others (``find_parts``) and of the runner.
+
+    Evidence of other code is stale.
+    """
 
     def applies_to(self, installed: Collection[str]) -> bool:
         """Return whether everything the probe needs is among the *installed* names."""
@@ -99,10 +102,38 @@ def read_probe(path: Path) -> Probe:
             gpus=int(found["GPUS"]),
             timeout_s=float(found["TIMEOUT_S"]),
             script=path,
-            sha256=hashlib.sha256(source + RUNNER.read_bytes()).hexdigest(),
+            sha256=_digest([path, *find_parts(path), RUNNER]),
         )
     except (ValueError, TypeError) as error:
         raise ProbeDefinitionError(str(error), where=path.name) from error
+
+
+def find_parts(path: Path) -> list[Path]:
+    """Return the files that the script *path* loads from beside it, in name order.
+
+    A script names such a file, whose name starts with ``_``, in a string, with or without its
+    suffix; those files may name further ones.
+    """
+    beside = {part.stem: part for part in path.parent.glob("_*.py") if part.name != RUNNER.name}
+    found: dict[str, Path] = {}
+    queue = [path]
+    while queue:
+        tree = ast.parse(queue.pop().read_bytes())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                stem = node.value.removesuffix(".py")
+                if stem in beside and stem not in found:
+                    found[stem] = beside[stem]
+                    queue.append(beside[stem])
+    return [found[stem] for stem in sorted(found)]
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    """Return the digest of the files' contents, in that order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _literals(tree: ast.Module) -> Iterable[tuple[str, Any]]:

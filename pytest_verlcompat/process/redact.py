@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.process.environ import is_secret_name
 
@@ -93,3 +93,14 @@ def _user_path() -> re.Pattern[str] | None:
     except (KeyError, OSError):
         return None
     return re.compile(rf"(/){re.escape(name)}(?=[/\s]|$)") if name != "root" else None
+
+
+def redact_values(value: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401 -- JSON values
+    """Return the JSON *value* with every string in it made fit to be kept."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(str(key)): redact_values(each, redact) for key, each in value.items()}
+    if isinstance(value, list):
+        return [redact_values(each, redact) for each in value]
+    return value

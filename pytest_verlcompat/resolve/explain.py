@@ -28,6 +28,7 @@ _PREMISE = re.compile(
     r"| requires | needs to be downloaded | is unusable|cannot be (?:installed|built)"
 )
 _PIN_WITHOUT_WHEEL = re.compile(rf"({_NAME})==(\S+?) (?:has|have) no usable wheels?")
+_MARKER = re.compile(r"(?<=[\w\]])\{[^{}]*\}")
 _NO_RELEASE = re.compile(rf"no versions? of ({_NAME})(?:\[[^\]]*\])?==([^\s,]+)")
 _NO_PROJECT = re.compile(rf"({_NAME})(?:\[[^\]]*\])? (?:was|were) not found in")
 _BETWEEN = re.compile(
@@ -59,6 +60,7 @@ def is_explanation(output: str) -> bool:
 def parse_explanation(output: str) -> Explanation:
     """Return the premises in what uv wrote, at most eight."""
     text = output[output.index(_HEAD) + len(_HEAD) :].partition("cause:")[2] or output
+    text = _MARKER.sub("", text)
     body, _, _hints = text.partition("\nhint:")
     premises = list(dict.fromkeys(_premises(body)))
     names = tuple(dict.fromkeys(name for each in premises for name in _sides(each)))

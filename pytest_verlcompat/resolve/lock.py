@@ -114,6 +114,7 @@ def resolve_cell(cell: Cell) -> tuple[str | None, list[str]]:
         [
             *("pip", "compile", "-", "--format", "pylock.toml", "--no-header", "--no-annotate"),
             *("--python-version", cell.python, "--python-platform", cell.platform),
+            "--no-python-downloads",  # a Python that is not here is not needed to resolve
             *("--exclude-newer", f"{cell.as_of}T23:59:59Z"),
             *(("--override", "overrides") if cell.overrides else ()),
         ],

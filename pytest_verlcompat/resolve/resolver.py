@@ -97,6 +97,9 @@ class Shelf(Protocol):
     def is_listed(self, name: str, version: str | None) -> bool:
         """Return whether the index lists the release, or any for None."""
 
+    def needs_build(self, name: str, version: str) -> bool:
+        """Return whether the release is there as a source distribution alone."""
+
     def remark(self, name: str, version: str) -> str:
         """Return why the release cannot be taken, as the end of a sentence; may be empty."""
 
@@ -167,8 +170,8 @@ class Resolver:
         except (IndexUnavailableError, WheelFormatError) as error:
             return Answer(resolution=Resolution.ERRORED, why=(_without_addresses(str(error)),))
 
-    def _learn(self, asked: _Asked, explanation: Explanation) -> _Asked | None:
-        """Return a better way of asking, or None if the explanation stands."""
+    def _learn(self, asked: _Asked, explanation: Explanation) -> _Asked | Answer | None:
+        """Return a better way of asking, an answer, or None if the explanation stands."""
         known = {(each.name, each.version) for each in asked.static}
         for name, version in explanation.sdist_only:
             if (name, version) in known:
@@ -176,6 +179,9 @@ class Resolver:
             metadata = self._shelf.read_sdist(name, version)
             if metadata is not None:
                 return replace(asked, static=(*asked.static, metadata))
+            if self._shelf.needs_build(name, version):
+                text = f"what {name} {version} requires is known only to who builds it"
+                return Answer(resolution=Resolution.NOT_ATTEMPTED, why=(text,))
         for name, wanted in explanation.absent:
             if not self._shelf.is_listed(name, wanted):
                 continue

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_EGG_INFO = ("requires.txt", "SOURCES.txt")
 _LIMIT_BYTES = 4 << 20
 _LIMIT_MEMBERS = 100_000
 _NATIVE = {
@@ -108,7 +109,8 @@ def _survey(archive: tarfile.TarFile) -> tuple[dict[str, bytes], tuple[str, ...]
 def _stating(inner: str) -> str | None:
     if inner in {"PKG-INFO", "pyproject.toml"}:
         return inner
-    return "requires.txt" if inner.endswith(".egg-info/requires.txt") else None
+    folder, _, name = inner.rpartition("/")
+    return name if folder.endswith(".egg-info") and name in _EGG_INFO else None
 
 
 def _requirements(texts: dict[str, bytes]) -> tuple[str, tuple[str, ...]] | None:
@@ -119,6 +121,8 @@ def _requirements(texts: dict[str, bytes]) -> tuple[str, tuple[str, ...]] | None
         return "PKG-INFO", tuple(listed)
     if "requires.txt" in texts:
         return "requires.txt", tuple(_from_egg_info(texts["requires.txt"].decode()))
+    if "SOURCES.txt" in texts:
+        return "egg-info without requires.txt", ()  # setuptools writes it where there is any
     project = _project(texts.get("pyproject.toml", b""))
     if project is None or "dependencies" in project.get("dynamic", []):
         return None

@@ -57,6 +57,11 @@ class IndexShelf:
         """Return whether the index lists the release, or any for None."""
         return bool(self.files(name, version))
 
+    def needs_build(self, name: str, version: str) -> bool:
+        """Return whether the release is there, unyanked, as a source distribution alone."""
+        files = [file for file in self.files(name, version) if not file.yanked]
+        return bool(files) and not any(file.is_wheel for file in files)
+
     def remark(self, name: str, version: str) -> str:
         """Return why the release cannot be taken, as the end of a sentence; may be empty."""
         files = self.files(name, version)

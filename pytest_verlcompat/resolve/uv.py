@@ -50,8 +50,12 @@ class UvEnded:
 
     @property
     def index_unreachable(self) -> bool:
-        """Whether it complains of the network rather than of what it was asked for."""
-        return bool(_UNREACHABLE.search(self.messages))
+        """Whether it complains of the network rather than of what it was asked for.
+
+        Warnings before the error are about something else, such as a Python to download.
+        """
+        _, _, error = f"\n{self.messages}".rpartition("\nerror: ")
+        return bool(_UNREACHABLE.search(error))
 
 
 def find_uv() -> Path:

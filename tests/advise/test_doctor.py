@@ -213,6 +213,15 @@ def test_no_output_holds_a_secret(patient: Patient) -> None:
         assert "HF_TOKEN" in text
 
 
+def test_markdown_shows_what_was_hidden(patient: Patient) -> None:
+    """A placeholder is no HTML tag, so a reader sees that something stood there."""
+    inventory = patient.inventory({"HF_HOME": "/home/bob/<b>hf</b>|x"})
+
+    text = render_markdown(inventory, find_advice(inventory))
+
+    assert "| $HF_HOME | &lt;home>/&lt;b>hf&lt;/b>\\|x |" in text
+
+
 def test_judging_a_large_environment_takes_less_than_a_second(patient: Patient) -> None:
     """Two hundred and fifty distributions of ten kilobytes of metadata are read at once."""
     for number in range(250):

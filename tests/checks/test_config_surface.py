@@ -18,9 +18,8 @@ from pytest_verlcompat.wheels.archive import WheelFile
 from pytest_verlcompat.wheels.config_facts import collect_config, dump_config, load_config
 
 if TYPE_CHECKING:
-    from conftest import BuildRelease
-
     from pytest_verlcompat.wheels.config_facts import ConfigFacts
+    from tests.checks.conftest import BuildRelease
 
 CONFIG = "verl/trainer/config"
 MAIN = '@hydra.main(config_path="config", config_name="ppo_trainer")\ndef main(config): ...\n'

@@ -12,9 +12,8 @@ from pytest_verlcompat.model.finding import Weight
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conftest import JudgeSources
-
     from pytest_verlcompat.checks.import_surface import CellSurface
+    from tests.checks.conftest import JudgeSources
 
 ENGINE = {"engine/__init__.py": "", "engine/utils.py": "def get_port(host): ...\n"}
 

@@ -9,7 +9,7 @@ import pytest
 from pytest_verlcompat.model.finding import Weight
 
 if TYPE_CHECKING:
-    from conftest import JudgeSources
+    from tests.checks.conftest import JudgeSources
 
 ENGINE = {
     "engine/__init__.py": "from .core import Engine, Kind, Params, build, start",

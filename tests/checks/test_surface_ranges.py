@@ -14,9 +14,8 @@ from pytest_verlcompat.wheels.surface_collect import collect_provider
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import BuildRelease
-
     from pytest_verlcompat.wheels.surface_facts import Facts
+    from tests.checks.conftest import BuildRelease
 
 VERSIONS = [f"1.{minor}" for minor in range(12)]
 
@@ -73,7 +72,7 @@ def test_findings_of_a_space_carry_their_range(
     engines: Callable[[set[int]], dict[str, Facts]], build_release: BuildRelease
 ) -> None:
     """Over a whole space, the range is read off the neighbouring cells."""
-    from conftest import consumer_facts  # noqa: PLC0415 - the conftest of this folder
+    from tests.checks.conftest import consumer_facts  # noqa: PLC0415 - the conftest of this folder
 
     consumer = consumer_facts(
         build_release("app", "3.0", {"app/__init__.py": "from engine import wanted"})

@@ -24,6 +24,7 @@ from pytest_verlcompat.execute.pieces import PieceWriter, find_pieces
 from pytest_verlcompat.execute.unbundle import Unbundled, open_bundle, run_probes
 from pytest_verlcompat.execute.unpack import unpack
 from pytest_verlcompat.model.outcome import Outcome
+from pytest_verlcompat.probes import registry
 from pytest_verlcompat.probes.registry import list_probes
 from pytest_verlcompat.store.jsonl import load_cell_evidence
 from pytest_verlcompat.store.merge import merge
@@ -148,7 +149,7 @@ def test_command_records_and_merges(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """``unbundle`` says by its status whether a probe failed; ``merge`` takes its file."""
-    monkeypatch.setattr(list_probes, "__defaults__", (tiny.workspace.scripts,))
+    monkeypatch.setattr(registry, "SCRIPTS", tiny.workspace.scripts)
     shutil.copytree(tiny.workspace.root / "matrix", out.parent / "home" / "matrix")
     home = f"--root={out.parent / 'home'}"
     good = main(["unbundle", str(out), "--probe=good"])

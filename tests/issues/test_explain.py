@@ -9,7 +9,7 @@ import pytest
 from packaging.version import Version
 
 from pytest_verlcompat.issues.catalogue import load_catalogue
-from pytest_verlcompat.issues.explain import Confidence, Diagnosis, explain
+from pytest_verlcompat.issues.explain import Confidence, Diagnosis, explain, explain_text
 from pytest_verlcompat.issues.facts import Facts
 from pytest_verlcompat.issues.render import render_report, render_text, render_values
 
@@ -24,8 +24,9 @@ FRAME = '  File "/home/user/x.py", line 3, in f\n    f()\n'
 
 def diagnose(text: str | bytes, facts: Facts | None = None) -> Diagnosis:
     """Return the diagnosis of *text* with the shipped catalogue."""
-    raw = text.encode() if isinstance(text, str) else text
-    return explain(io.BytesIO(raw), catalogue=CATALOGUE, facts=facts)
+    if isinstance(text, str):
+        return explain_text(text, catalogue=CATALOGUE, facts=facts)
+    return explain(io.BytesIO(text), catalogue=CATALOGUE, facts=facts)
 
 
 def ids(diagnosis: Diagnosis) -> list[str]:
@@ -56,6 +57,14 @@ def test_consequence_stands_behind_a_later_failure() -> None:
     text = "RuntimeError: Engine core initialization failed. See root cause above.\n" + NUMBA
 
     assert ids(diagnose(text)) == ["VC124", "VC178"]
+
+
+def test_what_a_logger_calls_a_warning_stands_behind_what_ended_the_run() -> None:
+    """A caught import error that was only logged is not the root of a later failure."""
+    logged = "WARNING 11-20 08:55:17 [x.py:20] Failed with ImportError('libcuda.so.1: cannot open "
+    text = logged + "shared object file: No such file')\n" + NUMBA
+
+    assert ids(diagnose(text)) == ["VC124", "VC147"]
 
 
 def test_interleaved_workers_are_told_apart() -> None:
@@ -151,6 +160,14 @@ def test_unknown_failure_yields_the_first_exception_of_each_process() -> None:
     assert diagnosis.explanations == ()
     assert [each.exception for each in diagnosis.failures] == ["KeyError: 'q'", "my.Error: b"]
     assert "KeyError: 'q'" in render_text(diagnosis)
+
+
+def test_lines_alike_but_for_digits_are_still_looked_at() -> None:
+    """A shape that showed nothing hides neither a needle with digits nor a later failure."""
+    noise = "".join(f"step {n}: error in libcuda.so.{n % 7 + 2} ignored\n" for n in range(500))
+    failed = "ImportError: libcuda.so.1: cannot open shared object file: No such file\n"
+
+    assert ids(diagnose(noise + failed + noise)) == ["VC147"]
 
 
 def test_truncated_traceback_is_reported_as_cut_off() -> None:

@@ -46,6 +46,20 @@ def test_message_is_without_the_mark_of_its_logger(text: str, message: str) -> N
     assert parse_line(text).message == message
 
 
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("WARNING 11-20 09:14:01 [core.py:700] x", "WARNING"),
+        ("2026-11-20 09:14:01,123\tINFO worker.py:12 -- x", "INFO"),
+        ("UserWarning: x", None),
+        ("plain", None),
+    ],
+)
+def test_level_is_that_of_the_logger(text: str, level: str | None) -> None:
+    """Only a logger's own mark counts."""
+    assert parse_line(text).level == level
+
+
 def test_inert_text_has_nothing_a_terminal_obeys() -> None:
     """Escapes go, other controls and direction marks are shown as codes, and length is bounded."""
     hostile = "a\x1b[2J\x1b]0;title\x07b\x07\x9b31m\u202ec\r\x1bPq\x1b\\" + "d" * 999

@@ -18,7 +18,7 @@ pytest.importorskip("xdist")
 CONFTEST = """
 from pathlib import Path
 from pytest_verlcompat.probes import registry
-registry.list_probes.__defaults__ = (Path({folder!r}),)
+registry.SCRIPTS = Path({folder!r})
 """
 PROBE = '''
 """Note when it ran, and where."""
@@ -65,7 +65,7 @@ def add_probes(
     if patch is None:
         pytester.makeconftest(CONFTEST.format(folder=str(folder)))
     else:
-        patch.setattr(registry.list_probes, "__defaults__", (folder,))
+        patch.setattr(registry, "SCRIPTS", folder)
 
 
 def run(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:

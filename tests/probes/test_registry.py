@@ -8,7 +8,7 @@ import pytest
 
 from pytest_verlcompat.errors import ProbeDefinitionError, UsageError
 from pytest_verlcompat.model.outcome import Rung
-from pytest_verlcompat.probes.registry import find_probes, list_probes, read_probe
+from pytest_verlcompat.probes.registry import find_parts, find_probes, list_probes, read_probe
 from tests.tiny import write_probe
 
 if TYPE_CHECKING:
@@ -52,6 +52,31 @@ def test_digest_changes_with_the_script(tmp_path: Path) -> None:
     after = read_probe(write_probe(tmp_path, "engine", "return {'x': 1}"))
 
     assert before.sha256 != after.sha256
+
+
+def test_digest_changes_with_what_the_script_loads(tmp_path: Path) -> None:
+    """A file beside the script that it names, itself or through another, is part of its code."""
+    path = write_probe(tmp_path, "engine", "return {'part': '_near'}")
+    (tmp_path / "_near.py").write_text("FURTHER = '_far.py'\n")
+    (tmp_path / "_far.py").write_text("VALUE = 1\n")
+    before = read_probe(path)
+    (tmp_path / "_far.py").write_text("VALUE = 2\n")
+
+    after = read_probe(path)
+
+    assert [part.name for part in find_parts(path)] == ["_far.py", "_near.py"]
+    assert before.sha256 != after.sha256
+
+
+def test_digest_ignores_what_only_other_scripts_load(tmp_path: Path) -> None:
+    """Editing a shared file leaves the evidence of scripts that do not name it current."""
+    path = write_probe(tmp_path, "engine", "return {}")
+    before = read_probe(path)
+    (tmp_path / "_other.py").write_text("VALUE = 1\n")
+
+    after = read_probe(path)
+
+    assert before.sha256 == after.sha256
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from pytest_verlcompat.resolve.lock import (
     target_tags,
     unmet_pins,
 )
-from tests.tiny import MINOR, TinyIndex, make_cell
+from tests.tiny import MINOR, NO_SUCH_MINOR, TinyIndex, make_cell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +115,18 @@ def test_new_answer_replaces_the_old_of_the_other_kind(cell: Cell, tmp_path: Pat
         lock = make_lock(each, folder=tmp_path)
 
         assert [path.name for path in (tmp_path / cell.id).iterdir()] == [lock.path.name]
+
+
+def test_conflict_is_found_for_a_python_that_is_not_here(cell: Cell, tmp_path: Path) -> None:
+    """To resolve for a Python nothing of it is needed, and nothing is downloaded."""
+    conflict = dataclasses.replace(
+        cell, requirements=("alpha==1.0", "beta==2.0"), python=NO_SUCH_MINOR
+    )
+
+    lock = make_lock(conflict, folder=tmp_path)
+
+    assert lock.explanation is not None
+    assert lock.explanation.startswith("Because ")
 
 
 def test_distribution_the_index_does_not_have_is_no_solution(cell: Cell, tmp_path: Path) -> None:

@@ -82,6 +82,19 @@ def test_pin_without_wheel_is_read_and_never_built(
     assert not mark.exists()
 
 
+def test_pin_that_only_a_build_could_read_is_not_attempted(
+    site: SimpleSite, resolver: Resolver
+) -> None:
+    """Where nothing is known about a requirement, there is no verdict about the set."""
+    site.add_sdist("source", "1.0", files={"PKG-INFO": "Metadata-Version: 2.1\nName: source\n"})
+    site.add("alpha", "1.0", requires=["source==1.0"])
+
+    answer = ask(resolver, "alpha==1.0")
+
+    assert answer.resolution is Resolution.NOT_ATTEMPTED
+    assert "source 1.0" in answer.why[0]
+
+
 def test_wheel_for_another_platform_is_said_so(site: SimpleSite, resolver: Resolver) -> None:
     """A release whose wheels need a newer glibc is not taken from its sdist instead."""
     site.add("alpha", "1.0", tags="cp312-cp312-manylinux_2_39_x86_64")

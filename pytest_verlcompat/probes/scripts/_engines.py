@@ -100,15 +100,14 @@ class _Vllm:
             first = answer.outputs[0]
             ids = [int(token) for token in first.token_ids]
             chances = [
-                float(row[token].logprob)
-                for row, token in zip(first.logprobs, ids, strict=True)
+                float(row[token].logprob) for row, token in zip(first.logprobs, ids, strict=True)
             ]
             found.append((ids, chances))
         return found
 
     def update(self, weights: Iterable[tuple[str, Any]]) -> None:
         """Load *weights* of the checkpoint's names into the running model."""
-        stored = list(weights)
+        stored = [(name, tensor.detach()) for name, tensor in weights]
         self.llm.apply_model(lambda model: len(model.load_weights(iter(stored)) or ()))
         self.llm.reset_prefix_cache()
 
@@ -159,7 +158,7 @@ class _Sglang:
 
     def update(self, weights: Iterable[tuple[str, Any]]) -> None:
         """Load *weights* of the checkpoint's names into the running model."""
-        named = [(name, tensor.cuda()) for name, tensor in weights]
+        named = [(name, tensor.detach().cuda()) for name, tensor in weights]
         self.engine.update_weights_from_tensor(named)
 
     def sleep(self, level: int) -> None:

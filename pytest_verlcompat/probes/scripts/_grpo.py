@@ -18,9 +18,7 @@ def advantages(core_algos: Any, rewards: Any, *, group: Any) -> Any:
 
     function = core_algos.compute_grpo_outcome_advantage
     mask = torch.ones_like(rewards)
-    found, _ = function(
-        token_level_rewards=rewards, index=group, **{_mask_name(function): mask}
-    )
+    found, _ = function(token_level_rewards=rewards, index=group, **{_mask_name(function): mask})
     if not torch.isfinite(found).all():
         raise AssertionError("advantages are not finite")
     return found

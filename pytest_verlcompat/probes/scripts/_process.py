@@ -66,9 +66,7 @@ def run(
     return Finished(status, round(time.monotonic() - started, 3), output)
 
 
-def _collect(
-    process: Any, chunks: list[bytes], *, known: set[int], deadline: float
-) -> bool:
+def _collect(process: Any, chunks: list[bytes], *, known: set[int], deadline: float) -> bool:
     """Read until the program itself is over; return False where the deadline came first."""
     os.set_blocking(process.stdout.fileno(), False)
     with selectors.DefaultSelector() as selector:

@@ -8,8 +8,10 @@ so that the distribution over tokens is peaked and the likeliest token stands cl
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SPECIAL = (
     "<|endoftext|>",

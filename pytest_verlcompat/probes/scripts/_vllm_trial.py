@@ -80,9 +80,7 @@ def _act(settings: dict[str, Any], answer: dict[str, Any], note: Path) -> None:
         answer["same_tokens"] = generate() == answer["tokens"]
         answer["peak_mib"] = torch.cuda.max_memory_allocated() >> 20
     step("close")
-    core = getattr(llm.llm_engine, "engine_core", None)
-    if core is not None:
-        core.shutdown()
+    llm.llm_engine.engine_core.shutdown()
 
 
 def _allocator() -> dict[str, Any]:
@@ -90,7 +88,9 @@ def _allocator() -> dict[str, Any]:
     import torch
 
     found = torch.cuda.memory._snapshot().get("allocator_settings") or {}  # noqa: SLF001  no other
-    return {key: value for key, value in found.items() if isinstance(value, (bool, int, float, str))}
+    return {
+        key: value for key, value in found.items() if isinstance(value, (bool, int, float, str))
+    }
 
 
 def _attention_backend(llm: Any) -> str | None:

@@ -96,7 +96,7 @@ def _use(engine: Any, loop: Any, facts: dict[str, Any]) -> None:
     facts["step"] = "stream"
     found: dict[str, Any] = {}
     loop.run_until_complete(
-        asyncio.wait_for(_stream(engine, "first", TOKENS, found), ANSWER_TIMEOUT_S)
+        asyncio.wait_for(_stream(engine, "first", tokens=TOKENS, found=found), ANSWER_TIMEOUT_S)
     )
     facts["pieces"], facts["first_token_s"] = found["pieces"], found["first_token_s"]
     if found["pieces"] < 2:  # noqa: PLR2004  a stream has more than one
@@ -118,14 +118,12 @@ def answer_ids(answer: dict[str, Any]) -> list[int]:
     return [int(token) for token in ids]
 
 
-async def _stream(engine: Any, name: str, tokens: int, found: dict[str, Any]) -> None:
+async def _stream(engine: Any, name: str, *, tokens: int, found: dict[str, Any]) -> None:
     """Put pieces, tokens and seconds to the first token of one streamed answer into *found*."""
     parameters = {"temperature": 0.0, "max_new_tokens": tokens, "ignore_eos": True}
     started = time.monotonic()
     found["pieces"], found["count"] = 0, 0
-    pieces = await engine.async_generate(
-        input_ids=PROMPT, sampling_params=parameters, stream=True
-    )
+    pieces = await engine.async_generate(input_ids=PROMPT, sampling_params=parameters, stream=True)
     async for piece in pieces:
         if not found["pieces"]:
             found["first_token_s"] = round(time.monotonic() - started, 4)
@@ -139,7 +137,7 @@ async def _stream(engine: Any, name: str, tokens: int, found: dict[str, Any]) ->
 async def _abort(engine: Any, facts: dict[str, Any]) -> None:
     """Abort a long answer after its first piece, and note how it stopped."""
     long: dict[str, Any] = {"seen": asyncio.Event()}
-    task = asyncio.ensure_future(_stream(engine, "long", LONG_TOKENS, long))
+    task = asyncio.ensure_future(_stream(engine, "long", tokens=LONG_TOKENS, found=long))
     await asyncio.wait_for(long["seen"].wait(), ANSWER_TIMEOUT_S)
     engine.tokenizer_manager.abort_request(rid=long["id"])
     done, _ = await asyncio.wait({task}, timeout=ABORT_TIMEOUT_S)

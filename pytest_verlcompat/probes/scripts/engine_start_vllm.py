@@ -141,14 +141,18 @@ async def _online(settings: dict[str, Any], found: dict[str, Any]) -> None:
     try:
         found["start_s"] = round(time.monotonic() - started, 3)
         found["step"] = "warm up"
-        await asyncio.wait_for(_stream(engine, "warm", TOKENS, {}), ANSWER_TIMEOUT_S)
+        await asyncio.wait_for(_stream(engine, "warm", tokens=TOKENS, found={}), ANSWER_TIMEOUT_S)
         found["step"] = "stream"
-        await asyncio.wait_for(_stream(engine, "first", TOKENS, found), ANSWER_TIMEOUT_S)
+        await asyncio.wait_for(
+            _stream(engine, "first", tokens=TOKENS, found=found), ANSWER_TIMEOUT_S
+        )
         found["step"] = "abort"
         await _abort(engine, found)
         found["step"] = "answer after the abort"
         again: dict[str, Any] = {}
-        await asyncio.wait_for(_stream(engine, "again", TOKENS, again), ANSWER_TIMEOUT_S)
+        await asyncio.wait_for(
+            _stream(engine, "again", tokens=TOKENS, found=again), ANSWER_TIMEOUT_S
+        )
         if again["tokens"] != found["tokens"]:
             raise AssertionError("the answer after an abort is another one")
         found["step"] = "shutdown"
@@ -159,16 +163,14 @@ async def _online(settings: dict[str, Any], found: dict[str, Any]) -> None:
     found["step"] = "done"
 
 
-async def _stream(engine: Any, name: str, tokens: int, found: dict[str, Any]) -> None:
+async def _stream(engine: Any, name: str, *, tokens: int, found: dict[str, Any]) -> None:
     """Put pieces, tokens and seconds to the first token of one streamed answer into *found*."""
     from vllm import SamplingParams
 
     parameters = SamplingParams(temperature=0.0, max_tokens=tokens, ignore_eos=True)
     started = time.monotonic()
     found["pieces"], found["tokens"] = 0, []
-    async for output in engine.generate(
-        {"prompt_token_ids": PROMPT}, parameters, request_id=name
-    ):
+    async for output in engine.generate({"prompt_token_ids": PROMPT}, parameters, request_id=name):
         if not found["pieces"]:
             found["first_token_s"] = round(time.monotonic() - started, 4)
         found["pieces"] += 1
@@ -181,7 +183,7 @@ async def _stream(engine: Any, name: str, tokens: int, found: dict[str, Any]) ->
 async def _abort(engine: Any, found: dict[str, Any]) -> None:
     """Abort a long answer after its first piece, and note how it stopped."""
     long: dict[str, Any] = {"seen": asyncio.Event()}
-    task = asyncio.ensure_future(_stream(engine, "long", LONG_TOKENS, long))
+    task = asyncio.ensure_future(_stream(engine, "long", tokens=LONG_TOKENS, found=long))
     await asyncio.wait_for(long["seen"].wait(), ANSWER_TIMEOUT_S)
     await engine.abort("long")
     done, _ = await asyncio.wait({task}, timeout=ABORT_TIMEOUT_S)

@@ -112,7 +112,9 @@ def conclude(era: str, cases: dict[str, dict[str, Any]]) -> str | None:
     mixed = f"{OLD} with another option"
     kept = (cases[mixed].get("allocator") or {}).get("max_split_size")
     if mixed not in troubles and kept is not None and kept != OPTION_MIB << 20:
-        troubles[mixed] = f"max_split_size_mb:{OPTION_MIB} became {kept >> 20 if kept > 0 else kept}"
+        troubles[mixed] = (
+            f"max_split_size_mb:{OPTION_MIB} became {kept >> 20 if kept > 0 else kept}"
+        )
     if not troubles:
         return None
     works = [case for case in cases if case not in troubles]

@@ -49,7 +49,9 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
         facts["initialisations"][label] = _adapt(
             model, tokens, before=before, keywords={**keywords, "init_lora_weights": name}
         )
-    facts["reloaded_difference"] = _reload(tiny, tokens, keywords, Path(request["scratch"]))
+    facts["reloaded_difference"] = _reload(
+        tiny, tokens, keywords=keywords, scratch=Path(request["scratch"])
+    )
     return dict(facts)
 
 
@@ -129,7 +131,7 @@ def _adapt(model: Any, tokens: Any, *, before: Any, keywords: dict[str, Any]) ->
     }
 
 
-def _reload(tiny: Any, tokens: Any, keywords: dict[str, Any], scratch: Path) -> float:
+def _reload(tiny: Any, tokens: Any, *, keywords: dict[str, Any], scratch: Path) -> float:
     """Return the largest change of a logit when PiSSA's parts are stored and put together again."""
     import torch
     from peft import LoraConfig, PeftModel, get_peft_model

@@ -127,7 +127,10 @@ def conclude(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if not differing:
         return {}
     said = "; ".join(f"{label}: {results[label]['difference']}" for label in differing)
-    return {"condition": f"pieces differ from the whole conversation ({said})"}
+    condition = f"multi-turn data are tokenized otherwise than the whole conversation ({said})"
+    if any(label.startswith("sft") for label in differing):
+        condition += "; supervised training goes on with data.ignore_input_ids_mismatch=True"
+    return {"condition": condition}
 
 
 def _judge(
@@ -147,7 +150,7 @@ def _judge(
     return {
         "tokens": len(built),
         "trained_tokens": sum(mask),
-        "difference": None if at is None else _around(tokenizer, built, wanted, at),
+        "difference": None if at is None else _around(tokenizer, built, whole=wanted, at=at),
         "mask": describe_mask(said, spoken),
     }
 
@@ -195,7 +198,7 @@ def _spans(tokenizer: Any, ids: list[int], mask: list[int]) -> list[list[str]]:
     return [[tokenizer.decode(span)] for span in spans]
 
 
-def _around(tokenizer: Any, built: list[int], whole: list[int], at: int) -> str:
+def _around(tokenizer: Any, built: list[int], *, whole: list[int], at: int) -> str:
     """Return both texts around the place *at* where they part."""
     start = max(0, at - 12)
     mine, theirs = (
@@ -239,7 +242,7 @@ def _by_dataset(tokenizer: Any, messages: list[Any], file: Path) -> Built:
     return rows[0]["input_ids"].tolist(), mask, rows.tools[0]
 
 
-def _by_builder(tokenizer: Any, messages: list[Any], file: Path) -> Built:
+def _by_builder(tokenizer: Any, messages: list[Any], _: Path) -> Built:
     """Return ids and mask as an agent loop grows them, with an assistant that says *messages*."""
     # Turns end alike in all three templates, as Qwen's do.
     builder = _builder_factory()(tokenizer, hf_model_type="qwen3")
@@ -291,7 +294,7 @@ def _emitted(tokenizer: Any, messages: list[Any], number: int) -> list[int]:
     return ids
 
 
-def _by_request(tokenizer: Any, messages: list[Any], file: Path) -> Built:
+def _by_request(tokenizer: Any, messages: list[Any], _: Path) -> Built:
     """Return ids and mask as a rollout request of verl up to 0.8 grows them."""
     schemas = importlib.import_module("verl.workers.rollout.schemas")
     tools = importlib.import_module("verl.tools.schemas")

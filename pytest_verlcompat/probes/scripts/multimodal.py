@@ -25,8 +25,6 @@ DISTRIBUTIONS = ("verl", "torch", "torchvision", "transformers", "pillow", "nump
 GPUS = 0
 TIMEOUT_S = 300.0
 
-SIDE = 112
-"""Pixels; two merged patches of 28 (or 32) or more in each direction."""
 POSITIONS = {
     "Qwen2_5_VL": "verl.models.transformers.qwen2_vl",
     "Qwen3VL": "verl.models.transformers.qwen3_vl",
@@ -41,9 +39,10 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     facts = request["facts"]
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    vision = _sibling("_tiny_vision")
     facts["opencv"] = importlib.util.find_spec("cv2") is not None
     facts["qwen_vl_utils"] = request["versions"].get("qwen-vl-utils")
-    pictures = [_picture(seed, facts) for seed in (0, 1)]
+    pictures = [_picture(seed, vision.SIDE, facts) for seed in (0, 1)]
     _sibling("_tiny_model").write_tokenizer(Path(request["scratch"]) / "tokenizer")
     tokenizer = transformers.AutoTokenizer.from_pretrained(Path(request["scratch"]) / "tokenizer")
     facts["models"] = {}
@@ -56,12 +55,12 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     return dict(facts)
 
 
-def _picture(seed: int, facts: dict[str, Any]) -> Any:
+def _picture(seed: int, side: int, facts: dict[str, Any]) -> Any:
     """Return a PIL image that went through OpenCV's codec and verl's helper."""
     import numpy as np
     from PIL import Image
 
-    pixels = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
     if facts["opencv"]:
         import cv2
 
@@ -80,71 +79,19 @@ def _picture(seed: int, facts: dict[str, Any]) -> Any:
     return prepared
 
 
-def _processor(family: str, tokenizer: Any) -> Any:
-    """Return the processor of *family*, made of parts with their default settings."""
-    import transformers
-
-    images = transformers.Qwen2VLImageProcessor(min_pixels=SIDE * SIDE, max_pixels=4 * SIDE * SIDE)
-    if family == "Qwen3VL":
-        images.patch_size = 16
-    name = {"Qwen2_5_VL": "Qwen2_5_VLProcessor", "Qwen3VL": "Qwen3VLProcessor"}[family]
-    maker = getattr(transformers, name)
-    keywords: dict[str, Any] = {"image_processor": images, "tokenizer": tokenizer}
-    if "video_processor" in inspect.signature(maker.__init__).parameters:
-        video = "Qwen3VLVideoProcessor" if family == "Qwen3VL" else "Qwen2VLVideoProcessor"
-        keywords["video_processor"] = getattr(transformers, video)()
-    for token in ("image_token", "video_token", "vision_start_token", "vision_end_token"):
-        marks = {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}
-        text = marks.get(token, f"<|{token.removesuffix('_token')}|>")
-        setattr(tokenizer, token, text)
-        setattr(tokenizer, f"{token}_id", tokenizer.convert_tokens_to_ids(text))
-    return maker(**keywords)
-
-
-def _model(family: str, tokenizer: Any) -> Any:
-    """Return a model of *family* with random weights, ``float32``."""
-    import transformers
-
-    text = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 512,
-    }
-    marks = {
-        "image_token_id": tokenizer.image_token_id,
-        "video_token_id": tokenizer.video_token_id,
-        "vision_start_token_id": tokenizer.vision_start_token_id,
-        "vision_end_token_id": tokenizer.vision_end_token_id,
-    }
-    vision = {"depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 4}
-    if family == "Qwen3VL":
-        rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "mrope_interleaved": True}
-        text |= {"head_dim": 16, "rope_scaling": rope}
-        vision |= {"out_hidden_size": 64, "deepstack_visual_indexes": [0], "patch_size": 16}
-    else:
-        text["rope_scaling"] = {"type": "mrope", "mrope_section": [2, 3, 3]}
-        vision |= {"out_hidden_size": 64, "fullatt_block_indexes": [1], "window_size": 56}
-    config = getattr(transformers, f"{family}Config")(
-        text_config=text, vision_config=vision, **marks, attn_implementation="eager"
-    )
-    return getattr(transformers, f"{family}ForConditionalGeneration")(config).float().eval()
-
-
 def _look(
     family: str, tokenizer: Any, *, pictures: list[Any], module: str, found: dict[str, Any]
 ) -> None:
     """Run both *pictures* through a model of *family* and note what came of it in *found*."""
     import torch
 
-    processor = _processor(family, tokenizer)
-    model = _model(family, tokenizer)
+    vision = _sibling("_tiny_vision")
+    processor = vision.make_processor(family, tokenizer)
+    model = vision.make_model(family, tokenizer)
     found["parameters"] = sum(item.numel() for item in model.parameters())
-    prompt = "See <|vision_start|><|image_pad|><|vision_end|> well."
-    inputs = [processor(text=[prompt], images=[one], return_tensors="pt") for one in pictures]
+    inputs = [
+        processor(text=[vision.PROMPT], images=[one], return_tensors="pt") for one in pictures
+    ]
     grid = inputs[0]["image_grid_thw"][0].tolist()
     merge = processor.image_processor.merge_size
     found["grid"], wanted = grid, grid[0] * grid[1] * grid[2] // merge**2
@@ -160,10 +107,10 @@ def _look(
     found["logits_differ_by"] = round(float((first[:, -1] - second[:, -1]).abs().max()), 6)
     if not found["logits_differ_by"]:
         raise AssertionError(f"{family}: another picture leaves the last logits as they are")
-    found["position_ids"] = _compare_positions(model, processor, inputs[0], module)
+    found["position_ids"] = _compare_positions(model, processor, inputs=inputs[0], module=module)
 
 
-def _compare_positions(model: Any, processor: Any, inputs: Any, module: str) -> str:
+def _compare_positions(model: Any, processor: Any, *, inputs: Any, module: str) -> str:
     """Return how verl's position ids compare with the model's own; raise where they differ."""
     import torch
 

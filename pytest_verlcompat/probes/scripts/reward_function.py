@@ -52,10 +52,10 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     facts["direct_score"] = found
     if found != 2.0 * 2:
         raise AssertionError(f"the loaded function scored {found}, not 4: 2 letters, weight 2")
-    facts["scores"] = scores = _manage(reward, config, tokenizer, facts)
+    facts["scores"] = scores = _manage(reward, config, tokenizer=tokenizer, facts=facts)
     if scores != [4.0, 0.0]:
         raise AssertionError(f"the reward manager scored {ANSWERS} as {scores}, not [4.0, 0.0]")
-    facts["second_file_obeyed"] = _second_file(reward, scratch, facts, arguments)
+    facts["second_file_obeyed"] = _second_file(reward, scratch, facts=facts, arguments=arguments)
     return dict(facts)
 
 
@@ -78,7 +78,7 @@ def _compose(file: Path, name: str, *, facts: dict[str, Any]) -> Any:
     return config
 
 
-def _manage(reward: Any, config: Any, tokenizer: Any, facts: dict[str, Any]) -> list[float]:
+def _manage(reward: Any, config: Any, *, tokenizer: Any, facts: dict[str, Any]) -> list[float]:
     """Return one score per answer, through the manager that the configuration names."""
     keywords: dict[str, Any] = {}
     if "num_examine" in inspect.signature(reward.load_reward_manager).parameters:
@@ -87,7 +87,9 @@ def _manage(reward: Any, config: Any, tokenizer: Any, facts: dict[str, Any]) -> 
     single = "num_examine" not in keywords
     if single:
         # The manager takes the loop of its thread when it is made.
-        return asyncio.run(_manage_single(reward, config, tokenizer, data=data, facts=facts))
+        return asyncio.run(
+            _manage_single(reward, config, tokenizer=tokenizer, data=data, facts=facts)
+        )
     manager = reward.load_reward_manager(config, tokenizer, **keywords)
     facts["manager"] = type(manager).__name__
     scores = manager(data)
@@ -96,7 +98,7 @@ def _manage(reward: Any, config: Any, tokenizer: Any, facts: dict[str, Any]) -> 
 
 
 async def _manage_single(
-    reward: Any, config: Any, tokenizer: Any, *, data: Any, facts: dict[str, Any]
+    reward: Any, config: Any, *, tokenizer: Any, data: Any, facts: dict[str, Any]
 ) -> list[float]:
     """Return one score per answer from a manager that scores samples one by one."""
     manager = reward.load_reward_manager(config, tokenizer)
@@ -135,7 +137,7 @@ def _batch(tokenizer: Any) -> Any:
 
 
 def _second_file(
-    reward: Any, scratch: Path, facts: dict[str, Any], arguments: dict[str, Any]
+    reward: Any, scratch: Path, *, facts: dict[str, Any], arguments: dict[str, Any]
 ) -> bool:
     """Return whether another path in the same process gets the function of that path."""
     file = scratch / "negative.py"

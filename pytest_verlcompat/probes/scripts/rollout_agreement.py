@@ -140,9 +140,7 @@ def correlation(first: list[float], second: list[float]) -> float:
     """Return Pearson's coefficient; 0 where one of the two does not vary."""
     mean_a, mean_b = sum(first) / len(first), sum(second) / len(second)
     product = sum((a - mean_a) * (b - mean_b) for a, b in zip(first, second, strict=True))
-    size = math.sqrt(
-        sum((a - mean_a) ** 2 for a in first) * sum((b - mean_b) ** 2 for b in second)
-    )
+    size = math.sqrt(sum((a - mean_a) ** 2 for a in first) * sum((b - mean_b) ** 2 for b in second))
     return product / size if size else 0.0
 
 
@@ -184,9 +182,7 @@ def weight(log_ratio: float) -> float:
     return math.exp(max(-SAFETY_BOUND, min(SAFETY_BOUND, log_ratio)))
 
 
-def conclude(
-    differences: dict[str, float], corrected: dict[str, dict[str, float]]
-) -> str | None:
+def conclude(differences: dict[str, float], corrected: dict[str, dict[str, float]]) -> str | None:
     """Return the condition that the mismatch imposes, or None.
 
     Raises:

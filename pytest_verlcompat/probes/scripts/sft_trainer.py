@@ -50,7 +50,9 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
         _import(entry, facts)
         settings = {"data.train_files": str(rows), "data.val_files": str(rows)}
         settings["trainer.total_epochs"] = 1
-        facts["composed"][config] = _compose(root, config, settings, scratch / "model")
+        facts["composed"][config] = _compose(
+            root, config, settings=settings, model=scratch / "model"
+        )
     if not facts["imported_s"]:
         raise AssertionError(f"no entry of the supervised trainer imports: {facts['needs']}")
     facts["first_row"] = _read_row(rows, scratch / "model")
@@ -78,7 +80,7 @@ def _import(entry: str, facts: dict[str, Any]) -> None:
         facts["imported_s"][entry] = round(time.monotonic() - started, 3)
 
 
-def _compose(root: Path, name: str, settings: dict[str, Any], model: Path) -> dict[str, Any]:
+def _compose(root: Path, name: str, *, settings: dict[str, Any], model: Path) -> dict[str, Any]:
     """Return the number of keys and those still open in the composed configuration *name*."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -107,7 +109,8 @@ def _has_key(config: Any, name: str) -> bool:
 
     parent, _, key = name.rpartition(".")
     node = OmegaConf.select(config, parent)
-    return node is not None and key in node
+    # Membership leaves out keys that are declared without a value.
+    return node is not None and key in list(node.keys())
 
 
 def _write_rows(path: Path) -> Path:
@@ -129,7 +132,7 @@ def _write_rows(path: Path) -> Path:
 
 
 def _read_row(rows: Path, folder: Path) -> dict[str, Any]:
-    """Return the size of the first row and what of it is trained; raise if that is not the answer."""
+    """Return the first row's size and what of it is trained; raise if that is not the answer."""
     from omegaconf import OmegaConf
     from transformers import AutoTokenizer
     from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset

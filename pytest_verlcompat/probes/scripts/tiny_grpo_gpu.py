@@ -24,7 +24,7 @@ DISTRIBUTIONS = ("verl", "torch", "transformers", "tokenizers")
 GPUS = 1
 TIMEOUT_S = 420.0
 
-STEPS = 24
+STEPS = 12
 PROMPTS = 4
 SAMPLES = 16
 PROMPT_TOKENS = 8
@@ -78,9 +78,7 @@ def train(engine: Any, tiny: Any, *, device: str, facts: dict[str, Any]) -> None
     for step in range(STEPS):
         facts["step"] = step
         started = time.monotonic()
-        answers = engine.generate(
-            prompts, tokens=TOKENS, temperature=1.0, seed=step * len(prompts)
-        )
+        answers = engine.generate(prompts, tokens=TOKENS, temperature=1.0, seed=step * len(prompts))
         rows = [prompt + ids for prompt, (ids, _) in zip(prompts, answers, strict=True)]
         tokens = torch.tensor(rows, device=device)
         rollout = torch.tensor([chances for _, chances in answers], device=device)
@@ -123,14 +121,12 @@ def _learn(
         old = _log_probs(model, tokens)
     mismatch = float((old - rollout).abs().mean())
     for _ in range(UPDATES):
-        loss = grpo.policy_loss(
-            core_algos, old=old, new=_log_probs(model, tokens), weights=weights
-        )
+        loss = grpo.policy_loss(core_algos, old=old, new=_log_probs(model, tokens), weights=weights)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    return float(loss), mismatch
+    return float(loss.detach()), mismatch
 
 
 def _log_probs(model: Any, tokens: Any) -> Any:

@@ -35,9 +35,7 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     tiny, engines, trial = (_sibling(n) for n in ("_tiny_model", "_engines", "_vllm_trial"))
     device = _sibling("_device")
     tiny.write_model(scratch / "model")
-    engine = engines.vllm_settings(
-        scratch / "model", share=device.engine_share(engines.POOL_GIB)
-    )
+    engine = engines.vllm_settings(scratch / "model", share=device.engine_share(engines.POOL_GIB))
     known = known_variables(_read("envs.py"))
     facts["known"] = {name: name in known for name in (SWITCH, BACKEND)}
     facts["cases"] = cases = {}

@@ -1,0 +1,60 @@
+"""What ``verlcompat abi`` prints for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_verlcompat.checks.abi_symbols import render_versions
+from pytest_verlcompat.model.finding import Weight
+
+if TYPE_CHECKING:
+    from pytest_verlcompat.wheels.exports import TorchExports
+
+
+def print_result(result: dict[str, Any], *, exports: TorchExports) -> None:
+    """Print the verdict on one target, its reasons, and what it cost."""
+    fits = render_versions(result["fits"], exports.versions) or "none known here"
+    verdict = "loads" if result["loads"] else "cannot load"
+    if result["torch"] is None:
+        print(f"{result['target']}: loads with torch {fits}")
+    else:
+        how = "" if result["torch_is_asked"] else " (its metadata pins it)"
+        print(f"{result['target']} beside torch {result['torch']}{how}: {verdict}")
+    print_findings(result["findings"])
+    print(f"  locked to torch? {result['locked']}")
+    if result["torch"] is not None:
+        print(f"  loads with torch {fits}")
+    for key, words in (
+        ("allowed_in_vain", "metadata allows, symbols do not"),
+        ("forbidden_in_vain", "symbols allow, metadata does not"),
+    ):
+        if result[key]:
+            print(f"  {words}: torch {render_versions(result[key], exports.versions)}")
+    for problem in result["problems"]:
+        print(f"  not judged: {problem}")
+    if result["fallback"]:
+        print(f"  {result['fallback']}")
+    cost = f"{result['bytes_read']} bytes in {result['requests']} requests"
+    print(f"  read {cost}, {result['duration_s']:.1f} s")
+
+
+def print_findings(findings: list[dict[str, Any]]) -> None:
+    """Print findings, those with one cause together."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for finding in findings:
+        message = finding["cause"]["first_line"].partition(": ")[2]
+        groups.setdefault((finding["code"], message), []).append(finding)
+    for group in groups.values():
+        print_finding(group[0])
+        names = [each["cause"]["first_line"].partition(": ")[0] for each in group[1:]]
+        if names:
+            print(f"    the same: {', '.join(names)}")
+
+
+def print_finding(finding: dict[str, Any]) -> None:
+    """Print one finding, its detail indented."""
+    cause = finding["cause"]
+    mark = "unknown: " if finding["weight"] == Weight.UNKNOWN.value else ""
+    print(f"  {mark}{cause['first_line']}")
+    for line in (cause["detail"] or "").splitlines():
+        print(f"    {line}")
