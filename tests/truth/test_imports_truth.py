@@ -191,7 +191,11 @@ def _kept_rows(engines: list[str]) -> list[dict[str, Any]]:
     if not kept or not REPORT.exists():
         return []
     rows = json.loads(REPORT.read_text())["rows"]
-    return [row for row in rows if row["cell"].rpartition(" ")[2] in kept]
+    return [
+        {**row, "raised": [plain(text) for text in row["raised"]]}
+        for row in rows
+        if row["cell"].rpartition(" ")[2] in kept
+    ]
 
 
 def test_predicted_imports_are_the_real_ones(environment: Path, tmp_path: Path) -> None:
