@@ -99,7 +99,9 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Run the tests that use the index, or take minutes or gigabytes."""
     session.install("--editable", ".[cli]", *_groups("test"))
-    session.run("pytest", "-m", "(network or slow) and not (gpu or bench or truth)", *session.posargs)
+    session.run(
+        "pytest", "-m", "(network or slow) and not (gpu or bench or truth)", *session.posargs
+    )
 
 
 @nox.session(reuse_venv=True, default=False)

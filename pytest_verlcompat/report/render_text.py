@@ -9,7 +9,7 @@ from pytest_verlcompat.model.outcome import Outcome
 from pytest_verlcompat.report.words import MARKS, render_ladder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_verlcompat.model.evidence import Evidence
     from pytest_verlcompat.report.assemble import CellReport
@@ -35,9 +35,9 @@ def render_cell(report: CellReport, *, note: str | None = None) -> str:
         lines += _failure(record)
     for condition in verdict.conditions:
         lines += _wrap(f"condition: {condition}", "  ")
+    for lack, subjects in _skipped(report.records).items():
+        lines += _wrap(f"host lacks {lack}: {', '.join(subjects)}", "  ")
     for record in report.records:
-        if record.outcome is Outcome.SKIPPED:
-            lines += _wrap(f"{record.subject}: host lacks {', '.join(record.lacks)}", "  ")
         if record.outcome is Outcome.ERRORED and note is None:
             lines += _wrap(f"{record.subject}: errored: {record.cause}", "  ")
     for subject in report.contradicted:
@@ -45,6 +45,15 @@ def render_cell(report: CellReport, *, note: str | None = None) -> str:
     if note is not None:
         lines += _wrap(f"errored: {note}", "  ")
     return "\n".join(lines)
+
+
+def _skipped(records: Iterable[Evidence]) -> dict[str, list[str]]:
+    """Return what the host lacked and the subjects skipped for it."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        if record.outcome is Outcome.SKIPPED:
+            found.setdefault(", ".join(record.lacks), []).append(record.subject)
+    return found
 
 
 def _expected(report: CellReport) -> str:
