@@ -118,7 +118,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(reuse_venv=True, default=False)
 def bench(session: nox.Session) -> None:
     """Measure the figures and keep them under reports/figures/."""
-    session.install("--editable", ".[cli]", *_groups("test"))
+    session.install("--editable", ".[cli]", *_groups("test", "bench"))
     session.run("pytest", "-m", "bench", "tests/benchmarks", *session.posargs)
 
 

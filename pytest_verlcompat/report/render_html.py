@@ -16,6 +16,8 @@ from pytest_verlcompat.model.outcome import Rung
 from pytest_verlcompat.report.words import ABSENT, MARKS, MEANINGS, axis_versions, render_outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_verlcompat.model.evidence import Evidence
     from pytest_verlcompat.model.verdict import Verdict
     from pytest_verlcompat.report.assemble import CellReport, Figure, Report
@@ -46,7 +48,9 @@ def render(report: Report) -> str:
 
 def render_figures(report: Report) -> str:
     """Return the page of measured figures."""
-    figures = [_figure(figure) for figure in report.figures]
+    figures = [
+        _figure(each) for each in report.figures if isinstance(each.body.get("figures"), dict)
+    ]
     return _environment().get_template("figures.html.j2").render(figures=figures)
 
 
@@ -141,8 +145,17 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "command": body.get("command", ""),
         "date": body.get("date", ""),
         "machine": _plain(body.get("machine", {})),
-        "rows": [(key, _plain(value)) for key, value in body.get("figures", {}).items()],
+        "rows": list(_flat("", body["figures"])),
     }
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 -- JSON values
+    """Yield one pair a leaf: the keys that lead to it, and what stands there."""
+    if isinstance(value, dict) and value:
+        for key, each in value.items():
+            yield from _flat(f"{prefix} / {key}" if prefix else str(key), each)
+    else:
+        yield prefix, _plain(value)
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 -- figures hold any JSON value
