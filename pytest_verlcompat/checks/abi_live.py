@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_FOR_TORCH = re.compile(r"torch[_-]?(\d)\.?(\d{1,2})(?!\d)")
 _RECORDED = re.compile(rb"^\"?([^,\"\n]+\.so(?:\.\d+)*)\"?,", re.MULTILINE)
 
 
@@ -77,12 +78,27 @@ def check_installed(root: Path) -> LiveReport:
                 environment.owned = {name.rpartition("/")[2]: root / name for name in names}
                 scanned += len(names)
                 for name in names:
+                    if is_for_another_torch(name, torch):
+                        continue
                     found = _judge(environment, name=name, owner=owner, torch=torch)
                     if found is not None:
                         judged.append(name)
                         findings += found
             findings += _foreign_libraries(environment)
     return LiveReport(torch=torch, judged=tuple(judged), scanned=scanned, findings=tuple(findings))
+
+
+def is_for_another_torch(name: str, torch: str) -> bool:
+    """Return whether the file *name* says that it was built for another release than *torch*.
+
+    Some distributions carry one build a release of torch and load the one whose name fits.
+
+    Source: ``core.py`` of torch-c-dlpack-ext 0.1.5, read 2026-11-20.
+    """
+    tagged = _FOR_TORCH.search(name.rpartition("/")[2])
+    if tagged is None:
+        return False
+    return [tagged[1], tagged[2]] != torch.partition("+")[0].split(".")[:2]
 
 
 def _torch_version(root: Path) -> str | None:

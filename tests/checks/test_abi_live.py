@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_verlcompat.checks.abi_live import LiveReport, check_installed
+from pytest_verlcompat.checks.abi_live import LiveReport, check_installed, is_for_another_torch
 from pytest_verlcompat.errors import WheelFormatError
 from pytest_verlcompat.model.finding import Weight
 from tests.abi_objects import (
@@ -65,6 +65,35 @@ def test_extension_of_another_torch_is_found(site: Path) -> None:
     assert finding.cause.first_line == f"ext/_C.so: undefined symbol: {NEW_CHECK}"
     assert "unsigned int, bool" in (finding.cause.detail or "")
     assert (finding.consumer, finding.provider) == ("ext 1.0", "torch 2.9.1+cu128")
+
+
+def test_builds_for_other_releases_of_torch_are_left_alone(site: Path) -> None:
+    """Of several builds of one extension only the one that would be loaded is judged."""
+    broken, right = "ext/libaddon_torch28-cpu.so", "ext/libaddon_torch29-cpu.so"
+    build_extension(site, needs=[NEW_CHECK], torch=site, name=broken)
+    build_extension(site, needs=[OLD_CHECK], torch=site, name=right)
+    record(site, name="ext", version="1.0", files=[broken, right])
+
+    report = check_installed(site)
+
+    assert report.judged == (right,)
+    assert lines(report) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("ext/libaddon_torch29-cpu.so", False),
+        ("ext/libaddon_torch2.9.so", False),
+        ("ext/libaddon_torch210-cuda.so", True),
+        ("ext/libaddon_torch24-cpu.so", True),
+        ("ext/_C_stable_libtorch.abi3.so", False),
+        ("torch24/ext.so", False),
+    ],
+)
+def test_name_tells_for_which_torch_it_was_built(name: str, *, other: bool) -> None:
+    """A tag in the file name counts, a tag in a folder name and no tag do not."""
+    assert is_for_another_torch(name, "2.9.1+cu128") is other
 
 
 def test_symbol_of_a_library_that_is_not_linked_is_missing(site: Path) -> None:
