@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_PRELOADED = re.compile(r"\"([a-z0-9_]+)\"[,:] *\"(lib[A-Za-z_-]+\.so\.\*\[0-9\])\"")
 _FOR_TORCH = re.compile(r"torch[_-]?(\d)\.?(\d{1,2})(?!\d)")
 _RECORDED = re.compile(rb"^\"?([^,\"\n]+\.so(?:\.\d+)*)\"?,", re.MULTILINE)
 
@@ -137,7 +138,27 @@ def _load_torch(environment: Environment, *, torch: str) -> list[Finding]:
                 torch=torch,
                 origins=frozenset({Origin.NCCL}),
             )
+    environment.loaded.update(_preloaded(environment.root))
     return findings
+
+
+def _preloaded(root: Path) -> Iterator[tuple[str, Path]]:
+    """Yield soname and file of the CUDA libraries that ``import torch`` opens by name.
+
+    torch names them in its ``__init__``: those that libraries of wheels need and have no path
+    to, such as NVRTC, which nothing of torch itself links to.
+
+    Source: ``_load_global_deps`` in ``torch/__init__.py`` of torch 2.8.0 and 2.11.0, read
+    2026-11-20.
+    """
+    try:
+        text = (root / "torch" / "__init__.py").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for folder, pattern in _PRELOADED.findall(text):
+        for path in sorted(root.glob(f"nvidia/*/lib/{pattern}")):
+            if path.parts[-3] == folder or path.parts[-3].startswith("cu1"):
+                yield path.name, path
 
 
 def _exact_pin(root: Path, owner: str) -> str | None:

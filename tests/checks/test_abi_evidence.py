@@ -28,7 +28,7 @@ def test_broken_environment_fails_with_the_first_missing_symbol(tmp_path: Path) 
     """The cause is what a reader would search for, and the record survives its writing."""
     site = build_torch(tmp_path)
     build_extension(site, needs=[NEW_CHECK], torch=site)
-    record(site, name="ext", version="1.0", files=["ext/_C.so"])
+    record(site, name="flash_attn", version="1.0", files=["ext/_C.so"])
 
     evidence = judge(check_installed(site))
 
@@ -37,6 +37,18 @@ def test_broken_environment_fails_with_the_first_missing_symbol(tmp_path: Path) 
     assert str(evidence.cause) == f"ImportError: ext/_C.so: undefined symbol: {NEW_CHECK}"
     assert evidence.facts["torch"] == "2.9.1"
     assert parse_line(render_line(evidence)) == evidence
+
+
+def test_extension_that_a_run_can_do_without_is_kept_in_the_facts(tmp_path: Path) -> None:
+    """What no engine or trainer stands or falls with is told and does not fail the stack."""
+    site = build_torch(tmp_path)
+    build_extension(site, needs=[NEW_CHECK], torch=site)
+    record(site, name="torchao", version="0.9.0", files=["ext/_C.so"])
+
+    evidence = judge(check_installed(site))
+
+    assert (evidence.outcome, evidence.cause) == (Outcome.PASSED, None)
+    assert [each["consumer"] for each in evidence.facts["findings"]] == ["torchao 0.9.0"]
 
 
 def test_sound_environment_passes_and_one_without_torch_is_skipped(tmp_path: Path) -> None:

@@ -96,6 +96,27 @@ def test_name_tells_for_which_torch_it_was_built(name: str, *, other: bool) -> N
     assert is_for_another_torch(name, "2.9.1+cu128") is other
 
 
+def test_library_that_torch_opens_by_name_is_there(site: Path) -> None:
+    """What ``import torch`` preloads is found without a path of the extension's own."""
+    nvrtc = compile_shared(
+        site / "nvidia" / "cu13" / "lib" / "libnvrtc.so.13",
+        "int nvrtcVersion(void) { return 0; }",
+        flags=["-Wl,-soname,libnvrtc.so.13"],
+    )
+    libraries = [nvrtc, site / "torch" / "lib" / "libtorch.so"]
+    compile_shared(site / "ext" / "_C.so", use("_ZN2at5emptyEv"), flags=link(*libraries))
+    record(site, name="ext", version="1.0", files=["ext/_C.so"])
+    before = lines(check_installed(site))
+    (site / "torch" / "__init__.py").write_text(
+        'LIBRARIES = [("cuda_nvrtc", "libnvrtc.so.*[0-9]")]\n', encoding="utf-8"
+    )
+
+    after = lines(check_installed(site))
+
+    assert before == ["libnvrtc.so.13: cannot open shared object file: No such file or directory"]
+    assert after == []
+
+
 def test_symbol_of_a_library_that_is_not_linked_is_missing(site: Path) -> None:
     """libtorch_python is there, but this extension does not ask the loader for it."""
     install(site, "THPVariable_Wrap")
