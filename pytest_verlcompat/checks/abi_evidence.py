@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -13,6 +12,7 @@ from pytest_verlcompat.model.codec import encode
 from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.finding import Finding, Weight
 from pytest_verlcompat.model.outcome import Ending, Outcome
+from pytest_verlcompat.process.clock import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +120,7 @@ def _evidence(
         rung=RUNG,
         outcome=outcome,
         ending=Ending.NOT_STARTED,
-        started_at=datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        started_at=timestamp(),
         duration_s=duration_s,
         machine=machine,
         harness=pytest_verlcompat.__version__,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from pytest_verlcompat.model.codec import encode
 from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.finding import Weight
 from pytest_verlcompat.model.outcome import Ending, Outcome, Rung
+from pytest_verlcompat.process.clock import timestamp
 
 if TYPE_CHECKING:
     from pytest_verlcompat.checks.import_surface import CellSurface
@@ -23,7 +23,7 @@ def evidence_of(
 ) -> Evidence:
     """Return the record of rung `imports`; its cause is the first missing name."""
     broken = [each for each in surface.findings if each.weight is Weight.BROKEN]
-    now = datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = timestamp()
     return Evidence(
         cell_id=cell_id,
         subject=SUBJECT,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +23,7 @@ from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.outcome import Ending, Outcome, Rung
 from pytest_verlcompat.probes.launch import Patient
 from pytest_verlcompat.probes.on_gpus import launch_on
+from pytest_verlcompat.process.clock import timestamp
 from pytest_verlcompat.process.gpu_lease import GpuPool
 from pytest_verlcompat.resolve.lock import Lock, load_lock, resolve_cell, unmet_pins
 from pytest_verlcompat.store.jsonl import append, load_cell_evidence
@@ -292,7 +292,7 @@ class _CellRun:
             rung=rung,
             outcome=Outcome.ERRORED,
             ending=Ending.NOT_STARTED,
-            started_at=dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            started_at=timestamp(),
             duration_s=0.0,
             machine=self._executor.machine,
             harness=__version__,

@@ -28,7 +28,7 @@ class Evidence:
     outcome: Outcome
     ending: Ending
     started_at: str
-    """UTC, ``YYYY-MM-DDTHH:MM:SSZ``."""
+    """UTC, ``YYYY-MM-DDTHH:MM:SS.ffffffZ``; to the second in records of the first day."""
     duration_s: float
     """Wall clock, start of the process to its end."""
     machine: Machine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.outcome import Ending, Outcome
 from pytest_verlcompat.probes.host import find_lack
 from pytest_verlcompat.probes.registry import RUNNER, Probe
+from pytest_verlcompat.process.clock import timestamp
 from pytest_verlcompat.process.environ import probe_environ
 from pytest_verlcompat.process.redact import make_redactor, redact_values
 from pytest_verlcompat.process.run import Ended, Limits, run
@@ -59,7 +59,7 @@ def launch(
         logs: Folder its log is put into, named by digest.
         visible_devices: Value of ``CUDA_VISIBLE_DEVICES``; ``None`` passes the caller's on.
     """
-    started_at = dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    started_at = timestamp()
     # Short, and not below the checkout: Ray's sockets live in it and may be 107 bytes long.
     with tempfile.TemporaryDirectory(prefix="vc-", ignore_cleanup_errors=True) as folder:
         control = Path(folder)

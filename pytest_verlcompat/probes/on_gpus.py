@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from pytest_verlcompat import __version__
 from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.outcome import Ending, Outcome
 from pytest_verlcompat.probes.launch import Patient, launch
+from pytest_verlcompat.process.clock import timestamp
 from pytest_verlcompat.process.gpu_lease import TOLERANCE_MIB, GpuPool, Lack, Lease, Watch
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _skipped(probe: Probe, patient: Patient, lack: Lack) -> Evidence:
         rung=probe.rung,
         outcome=Outcome.SKIPPED,
         ending=Ending.NOT_STARTED,
-        started_at=dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        started_at=timestamp(),
         duration_s=0.0,
         machine=patient.machine,
         harness=__version__,

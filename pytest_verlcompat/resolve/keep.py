@@ -9,6 +9,7 @@ import datetime as dt
 import json
 import sqlite3
 import threading
+import weakref
 import zlib
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ class Keep:
         self._connection = sqlite3.connect(
             path, timeout=60, isolation_level=None, check_same_thread=False
         )
+        weakref.finalize(self, self._connection.close)  # where nobody closes it
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(_SCHEMA)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import weakref
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,8 @@ class MemberCache:
         self._path = folder / _FILENAME
         self._lock = threading.Lock()
         self._connection = self._connect()
+        # Whoever forgets to close leaves that to the collector, which would only complain.
+        weakref.finalize(self, self._connection.close)
 
     def _connect(self) -> sqlite3.Connection:
         try:

@@ -14,12 +14,12 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.figures import write_figures
 
 from pytest_verlcompat.environments.build import Environment, build_environment
 from pytest_verlcompat.matrix.load import load_matrix
 from pytest_verlcompat.resolve.lock import make_lock
 from tests.conftest import ROOT
+from tests.figures import write_figures
 
 if TYPE_CHECKING:
     from pathlib import Path
