@@ -48,10 +48,32 @@ def _rung_mark(rung: Rung, verdict: Verdict) -> str:
 
 
 def render_reason(report: CellReport) -> str:
-    """Return why the verdict is what it is, in one line; empty where nothing needs saying."""
+    """Return why the verdict is what it is, in one line; empty where nothing needs saying.
+
+    A verdict that nothing failed says what could not be tried below the GPU rungs, and how many
+    names a check could not decide: neither is a sign that it works.
+    """
     if report.verdict.culprits:
         return "; ".join(f"{each.subject}: {each.cause}" for each in report.verdict.culprits)
-    return "; ".join(report.verdict.conditions)
+    open_still = [
+        f"not tried here: {each.subject} (host lacks {', '.join(each.lacks)})"
+        for each in report.records
+        if each.outcome is Outcome.SKIPPED and each.rung in report.verdict.partial
+    ]
+    undecided = [
+        f"{each.subject}: {count} names undecided"
+        for each in report.records
+        if (count := count_undecided(each))
+    ]
+    return "; ".join([*report.verdict.conditions, *open_still, *undecided])
+
+
+def count_undecided(record: Evidence) -> int:
+    """Return how many findings of a static check are ``unknown``: neither good nor bad."""
+    findings = record.facts.get("findings")
+    if not isinstance(findings, list):
+        return 0
+    return sum(isinstance(each, dict) and each.get("weight") == "unknown" for each in findings)
 
 
 _OWN_COLUMN = ("torch", "transformers", "python", "as-of")
@@ -97,6 +119,8 @@ def render_outcome(record: Evidence) -> str:
         words += ", pip check is clean"
     elif complaints:
         words += f", pip check complains: {'; '.join(complaints)}"
+    if undecided := count_undecided(record):
+        words += f", {undecided} undecided"
     if record.lacks:
         words += f" (host lacks {', '.join(record.lacks)})"
     if record.condition:
