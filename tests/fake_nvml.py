@@ -66,6 +66,11 @@ int nvmlDeviceGetName(row *device, char *text, unsigned size) {
     snprintf(text, size, "Fake H200");
     return 0;
 }
+int nvmlSystemGetDriverVersion(char *text, unsigned size) {
+    snprintf(text, size, "580.65.06");
+    return 0;
+}
+int nvmlSystemGetCudaDriverVersion_v2(int *number) { *number = 13000; return 0; }
 #ifdef OLD
 int nvmlDeviceGetMemoryInfo(row *device, memory1 *memory) {
     memory->total = 81920ull << 20;
@@ -74,6 +79,11 @@ int nvmlDeviceGetMemoryInfo(row *device, memory1 *memory) {
     return 0;
 }
 #else
+int nvmlDeviceGetCudaComputeCapability(row *device, int *major, int *minor) {
+    *major = 9;
+    *minor = 0;
+    return 0;
+}
 int nvmlDeviceGetMemoryInfo_v2(row *device, memory2 *memory) {
     if (memory->version != (sizeof *memory | 2 << 24)) return 2;
     memory->total = 81920ull << 20;

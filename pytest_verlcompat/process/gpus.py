@@ -56,6 +56,10 @@ class Reading:
     gpus: tuple[dict[str, Any], ...]
     error: str | None
     """Why nothing can be known about GPUs here."""
+    driver: str | None = None
+    """Version of the NVIDIA driver."""
+    driver_cuda: str | None = None
+    """Highest CUDA the driver supports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +114,14 @@ def parse_readings(lines: Iterable[str]) -> tuple[Reading, ...]:
     for line in lines:
         try:
             body = json.loads(line)
-            found.append(Reading(gpus=tuple(body["gpus"]), error=body.get("error")))
+            found.append(
+                Reading(
+                    gpus=tuple(body["gpus"]),
+                    error=body.get("error"),
+                    driver=body.get("driver"),
+                    driver_cuda=body.get("driver_cuda"),
+                )
+            )
         except (ValueError, KeyError, TypeError):
             continue
     return tuple(found)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import platform
-import shutil
-import tempfile
+import re
 from pathlib import Path
 
 from pytest_verlcompat.model.machine import Gpu, Machine
-from pytest_verlcompat.process.run import Limits, run
+from pytest_verlcompat.process.gpus import read_gpus
 
-_FIELDS = "name,memory.total,compute_cap,driver_version"
+_READ_TIMEOUT_S = 20.0
+_KERNEL_MODULE = Path("/proc/driver/nvidia/version")
+_DRIVER_VERSION = re.compile(r"(?:Module|x86_64|aarch64)\s{1,4}(\d{3}(?:\.\d+){1,2})")
 
 
-def describe_machine() -> Machine:
-    """Return this machine: no host name, user, serial number or path in it."""
+def describe_machine(*, timeout_s: float = _READ_TIMEOUT_S) -> Machine:
+    """Return this machine: no host name, user, serial number or path in it.
+
+    Args:
+        timeout_s: Seconds that the driver has for its answer.
+    """
     libc, version = platform.libc_ver()
-    gpus, driver = _gpus()
+    reading = read_gpus(timeout_s=timeout_s)
     return Machine(
         system=platform.system(),
         architecture=platform.machine(),
@@ -27,9 +31,17 @@ def describe_machine() -> Machine:
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count() or 1,
         memory_mib=_memory_mib(),
-        driver=driver,
-        driver_cuda=_driver_cuda() if driver else None,
-        gpus=gpus,
+        driver=reading.driver or _driver_of_kernel(),
+        driver_cuda=reading.driver_cuda,
+        gpus=tuple(
+            Gpu(
+                name=gpu["name"],
+                memory_mib=gpu["total_mib"],
+                compute_capability=gpu.get("capability"),
+            )
+            for gpu in reading.gpus
+            if "error" not in gpu
+        ),
     )
 
 
@@ -40,44 +52,10 @@ def _memory_mib() -> int | None:
         return None
 
 
-def _gpus() -> tuple[tuple[Gpu, ...], str | None]:
-    text = _nvidia_smi(f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits")
-    wanted = len(_FIELDS.split(","))
-    rows = [
-        [cell.strip() for cell in row]
-        for row in csv.reader(text.splitlines())
-        if len(row) == wanted
-    ]
-    gpus = tuple(
-        Gpu(
-            name=name,
-            memory_mib=int(memory) if memory.isdigit() else None,
-            compute_capability=capability or None,
-        )
-        for name, memory, capability, _ in rows
-    )
-    return gpus, rows[0][3] if rows else None
-
-
-def _driver_cuda() -> str | None:
-    for line in _nvidia_smi().splitlines():
-        _, found, rest = line.partition("CUDA Version:")
-        if found:
-            return rest.split()[0].strip("|")
-    return None
-
-
-def _nvidia_smi(*words: str) -> str:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ""
-    with tempfile.TemporaryDirectory(prefix="verlcompat-") as folder:
-        output = Path(folder, "output")
-        ended = run(
-            [tool, *words],
-            env=dict(os.environ),
-            cwd=Path(folder),
-            limits=Limits(timeout_s=20, leave_s=0),
-            output=output,
-        )
-        return output.read_text(errors="replace") if ended.exit_status == 0 else ""
+def _driver_of_kernel() -> str | None:
+    """Return what the kernel module says, for a container that has no driver library."""
+    try:
+        found = _DRIVER_VERSION.search(_KERNEL_MODULE.read_text("utf-8", "replace"))
+    except OSError:
+        return None
+    return found[1] if found else None

@@ -87,6 +87,21 @@ class Nvml:
             found.append(gpu)
         return found
 
+    def driver(self) -> dict[str, str | None]:
+        """Return the driver's version, and the highest CUDA it supports."""
+        text = ctypes.create_string_buffer(_TEXT_BYTES)
+        cuda = ctypes.c_int()
+        try:
+            self._call("nvmlSystemGetDriverVersion", text, ctypes.c_uint(_TEXT_BYTES))
+            self._call("nvmlSystemGetCudaDriverVersion_v2", ctypes.byref(cuda))
+        except (_NvmlError, AttributeError):
+            return {}
+        number = cuda.value
+        return {
+            "driver": text.value.decode(errors="replace"),
+            "driver_cuda": f"{number // 1000}.{number % 1000 // 10}" if number else None,
+        }
+
     def _describe(self, handle: ctypes.c_void_p) -> dict[str, Any]:
         used, total = self._memory(handle)
         return {
@@ -94,7 +109,21 @@ class Nvml:
             "name": self._text("nvmlDeviceGetName", handle),
             "used_mib": used // _MEBIBYTE,
             "total_mib": total // _MEBIBYTE,
+            "capability": self._capability(handle),
         }
+
+    def _capability(self, handle: ctypes.c_void_p) -> str | None:
+        major, minor = ctypes.c_int(), ctypes.c_int()
+        try:
+            self._call(
+                "nvmlDeviceGetCudaComputeCapability",
+                handle,
+                ctypes.byref(major),
+                ctypes.byref(minor),
+            )
+        except (_NvmlError, AttributeError):
+            return None  # an instance, for which some drivers do not tell it
+        return f"{major.value}.{minor.value}"
 
     def _mig(self, handle: ctypes.c_void_p) -> list[dict[str, Any]] | None:
         """Return the instances of a GPU in MIG mode, ``None`` for one that is whole."""
@@ -153,7 +182,8 @@ class Nvml:
 def take() -> dict[str, Any]:
     """Return one reading; what went wrong is in ``error``."""
     try:
-        return {"gpus": Nvml().read()}
+        library = Nvml()
+        return {"gpus": library.read(), **library.driver()}
     except OSError:
         return {"gpus": [], "error": f"no {_LIBRARY}"}
     except (_NvmlError, AttributeError) as error:

@@ -1,40 +1,25 @@
-"""The machine is described by what compatibility depends on, with a real or made driver tool."""
+"""The machine is described by what compatibility depends on; the driver's library is a real one."""
 
 from __future__ import annotations
 
-import os
 import platform
 from typing import TYPE_CHECKING
 
-import pytest
-
 from pytest_verlcompat.model.machine import Gpu
 from pytest_verlcompat.process.inventory import describe_machine
+from tests.fake_nvml import TOTAL_MIB, install_fake_nvml
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SMI = """#!/bin/sh
-case "$1" in
-  --query-gpu*) printf '%s' "$ROWS" ;;
-  *) echo '| NVIDIA-SMI 570.1     Driver Version: 570.1    CUDA Version: 12.8     |' ;;
-esac
-"""
+    import pytest
 
 
-@pytest.fixture
-def nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a tool on PATH that answers as nvidia-smi does, with the rows of ``ROWS``."""
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text(_SMI)
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    return tool
-
-
-def test_machine_without_a_driver_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_whose_driver_does_not_start_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Unknown is ``None``, and no GPU is an empty tuple."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    install_fake_nvml(tmp_path, monkeypatch).set("init 9")
 
     machine = describe_machine()
 
@@ -46,29 +31,38 @@ def test_machine_without_a_driver_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     assert machine.gpus == ()
 
 
-def test_gpus_are_read_from_the_driver_tool(
-    nvidia_smi: Path, monkeypatch: pytest.MonkeyPatch
+def test_gpus_are_read_from_the_driver_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Name, memory and capability of each device, and both versions of the driver."""
-    monkeypatch.setenv("ROWS", "NVIDIA H200, 143771, 9.0, 570.1\nNVIDIA H200, [N/A], 9.0, 570.1\n")
+    """Name, memory and capability of each GPU that answers, and both versions of the driver."""
+    install_fake_nvml(tmp_path, monkeypatch).gpus(0, 10, 0, status=[0, 15, 0])
 
     machine = describe_machine()
 
-    assert machine.driver == "570.1"
-    assert machine.driver_cuda == "12.8"
+    assert machine.driver == "580.65.06"
+    assert machine.driver_cuda == "13.0"
     assert machine.gpus == (
-        Gpu(name="NVIDIA H200", memory_mib=143771, compute_capability="9.0"),
-        Gpu(name="NVIDIA H200", memory_mib=None, compute_capability="9.0"),
+        Gpu(name="Fake H200", memory_mib=TOTAL_MIB, compute_capability="9.0"),
+        Gpu(name="Fake H200", memory_mib=TOTAL_MIB, compute_capability="9.0"),
     )
 
 
-def test_tool_that_talks_nonsense_means_no_gpu(
-    nvidia_smi: Path, monkeypatch: pytest.MonkeyPatch
+def test_capability_that_an_old_driver_does_not_tell_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A driver that is broken is not guessed at."""
-    monkeypatch.setenv("ROWS", "NVIDIA-SMI has failed because it couldn't communicate\n")
+    """A missing function of the library costs its own answer and no other."""
+    install_fake_nvml(tmp_path, monkeypatch, old=True).gpus(0)
 
     machine = describe_machine()
 
+    assert [gpu.compute_capability for gpu in machine.gpus] == [None]
+    assert machine.driver == "580.65.06"
+
+
+def test_driver_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record is worth having even from a machine whose driver is stuck."""
+    install_fake_nvml(tmp_path, monkeypatch).set("hang")
+
+    machine = describe_machine(timeout_s=0.5)
+
     assert machine.gpus == ()
-    assert machine.driver is None
