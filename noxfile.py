@@ -66,6 +66,16 @@ def _declare_axis_value(axis: str, value: str, count: int) -> None:
     matrix.__doc__ = f"Build and probe {count} cell{'s' if count != 1 else ''}."
 
 
+def _declare_selection(name: str) -> None:
+    @nox.session(
+        name=f"selection({name})", venv_backend="none", requires=["verlcompat"], default=False
+    )
+    def selection(session: nox.Session) -> None:
+        _run_cells(session, "--selection", name, "--discard")
+
+    selection.__doc__ = f"Build and probe the cells of matrix/selections/{name}.toml."
+
+
 def _declare_cells() -> None:
     counts: dict[tuple[str, str], int] = {}
     for path in sorted((MATRIX / "cells").glob("*.toml")):
@@ -76,6 +86,8 @@ def _declare_cells() -> None:
             continue  # `verlcompat run` names file and key
         for pair in values.items():
             counts[pair] = counts.get(pair, 0) + 1
+    for path in sorted((MATRIX / "selections").glob("*.toml")):
+        _declare_selection(path.stem)
     for (axis, value), count in sorted(counts.items()):
         _declare_axis_value(axis, value, count)
     for word in sys.argv:  # what is asked for and not declared: the command says what is nearest

@@ -32,5 +32,6 @@ def execute(args: argparse.Namespace) -> int:
             print(f"{axis.name}  {' '.join(axis.texts)}")
     else:
         for cell in matrix.cells.values():
-            print(f"{cell.id}  expected {cell.expected.value}: {cell.title}")
+            expected = f"expected {cell.expected.value}" if cell.expected else "surveyed"
+            print(f"{cell.id}  {expected}: {cell.title}")
     return 0

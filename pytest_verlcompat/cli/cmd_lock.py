@@ -6,18 +6,25 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_verlcompat.errors import LockError
 from pytest_verlcompat.execute.workspace import find_workspace
 from pytest_verlcompat.matrix.load import load_matrix
 from pytest_verlcompat.matrix.select import select_cells
-from pytest_verlcompat.resolve.lock import make_lock
+from pytest_verlcompat.resolve.lock import load_lock, make_lock
 
 if TYPE_CHECKING:
     import argparse
+
+    from pytest_verlcompat.model.cell import Cell
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("cell", nargs="*", help="cell ids; all declared cells if none is named")
+    parser.add_argument("--selection", metavar="NAME", help="take matrix/selections/NAME.toml")
+    parser.add_argument(
+        "--missing", action="store_true", help="only cells without a lock for their inputs"
+    )
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout to work in")
 
 
@@ -25,7 +32,9 @@ def execute(args: argparse.Namespace) -> int:
     """Return 0 when every cell has a lock, or a recorded reason why it can have none."""
     workspace = find_workspace(args.root.resolve())
     matrix = load_matrix(workspace.matrix)
-    for cell in select_cells(matrix, ids=args.cell):
+    for cell in select_cells(matrix, ids=args.cell, survey=args.selection):
+        if args.missing and _has_lock(cell, folder=workspace.locks):
+            continue
         print(f"{cell.id}: resolving", file=sys.stderr, flush=True)
         lock = make_lock(cell, folder=workspace.locks)
         if lock.explanation is None:
@@ -33,3 +42,11 @@ def execute(args: argparse.Namespace) -> int:
         else:
             print(f"{cell.id}: no solution\n{lock.explanation}")
     return 0
+
+
+def _has_lock(cell: Cell, *, folder: Path) -> bool:
+    try:
+        load_lock(cell, folder=folder)
+    except LockError:
+        return False
+    return True

@@ -37,6 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="AXIS=VALUE",
         help="take every declared cell with this value; may be repeated",
     )
+    parser.add_argument("--selection", metavar="NAME", help="take matrix/selections/NAME.toml")
+    parser.add_argument(
+        "--discard", action="store_true", help="remove each environment when its cell is done"
+    )
     parser.add_argument(
         "--probe", action="append", default=[], metavar="NAME", help="run this probe only"
     )
@@ -49,10 +53,14 @@ def execute(args: argparse.Namespace) -> int:
     started = time.monotonic()
     workspace = find_workspace(args.root.resolve())
     matrix = load_matrix(workspace.matrix)
-    cells = select_cells(matrix, ids=args.cell, where=parse_where(args.where))
+    cells = select_cells(
+        matrix, ids=args.cell, where=parse_where(args.where), survey=args.selection
+    )
     probes = list_probes()
     wanted = find_probes(args.probe, probes=probes) if args.probe else probes
-    executor = LocalExecutor(workspace=workspace, machine=describe_machine(), say=_Progress())
+    executor = LocalExecutor(
+        workspace=workspace, machine=describe_machine(), say=_Progress(), discard=args.discard
+    )
     ran = [executor.run_cell(cell, probes=wanted, again=args.again) for cell in cells]
     report = make_report(workspace, matrix)
     publish(report, root=workspace.root)

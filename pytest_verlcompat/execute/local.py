@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -63,6 +64,8 @@ class LocalExecutor:
     say: Callable[[str, str], None]
     """Called with a cell id and what is being done for it."""
     gpus: GpuPool = field(default_factory=GpuPool)
+    discard: bool = False
+    """Remove the environment of each cell when the cell is done."""
 
     def run_cell(self, cell: Cell, *, probes: Sequence[Probe], again: bool = False) -> Ran:
         """Return how carrying *cell* through its rungs went.
@@ -97,6 +100,8 @@ class _CellRun:
                 if environment is not None:
                     self._checks(lock, environment, again=again)
                     self._probes(lock, environment, probes=probes, again=again)
+                    if self._executor.discard:
+                        shutil.rmtree(environment.python.parents[1])
         except VerlcompatError as raised:
             self._say(f"errored: {raised}")
             error = raised

@@ -1,4 +1,4 @@
-"""Load the declared matrix: ``axes/*.toml`` and ``cells/*.toml``, strictly."""
+"""Load the declared matrix: ``axes/``, ``cells/`` and ``selections/``, strictly."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from pytest_verlcompat.errors import MatrixError
+from pytest_verlcompat.matrix.expand import expand_selection, nearest_values
 from pytest_verlcompat.model.axis import Axis, AxisKind, AxisValue
 from pytest_verlcompat.model.cell import Cell, pinned_requirements, render_cell_id
 from pytest_verlcompat.model.declared import Table
@@ -38,6 +39,7 @@ class Matrix:
     folder: Path
     axes: Mapping[str, Axis]
     cells: Mapping[str, Cell]
+    """Cells with a file of their own first, then those that a selection asks for."""
 
 
 def load_matrix(folder: Path) -> Matrix:
@@ -56,13 +58,20 @@ def load_matrix(folder: Path) -> Matrix:
     cells = {
         path.stem: load_cell(path, axes=axes) for path in sorted((folder / "cells").glob("*.toml"))
     }
+    for path in sorted((folder / "selections").glob("*.toml")):
+        for cell in expand_selection(
+            Table(load_toml(path, f"selections/{path.name}"), where=f"selections/{path.name}"),
+            name=path.stem,
+            axes=axes,
+        ):
+            cells.setdefault(cell.id, cell)
     return Matrix(folder=folder, axes=axes, cells=cells)
 
 
 def load_axis(path: Path) -> Axis:
     """Return the axis declared in *path*; its name is the file's."""
     where = f"axes/{path.name}"
-    table = Table(_load_toml(path, where), where=where)
+    table = Table(load_toml(path, where), where=where)
     kind = _choice(table, "kind", AxisKind)
     distribution = table.text("distribution") if kind is AxisKind.DISTRIBUTION else None
     axis = Axis(
@@ -88,7 +97,7 @@ def load_axis(path: Path) -> Axis:
 def load_cell(path: Path, *, axes: Mapping[str, Axis]) -> Cell:
     """Return the cell declared in *path*; its file name must be its id."""
     where = f"cells/{path.name}"
-    table = Table(_load_toml(path, where), where=where)
+    table = Table(load_toml(path, where), where=where)
     values = _cell_values(table, axes)
     resolve = table.table("resolve")
     extras = {
@@ -119,7 +128,8 @@ def load_cell(path: Path, *, axes: Mapping[str, Axis]) -> Cell:
     return cell
 
 
-def _load_toml(path: Path, where: str) -> dict[str, Any]:
+def load_toml(path: Path, where: str) -> dict[str, Any]:
+    """Return the table in *path*, which is called *where* in errors."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -178,14 +188,6 @@ def _cell_values(table: Table, axes: Mapping[str, Axis]) -> dict[str, str]:
             )
         values[name] = text
     return values
-
-
-def nearest_values(text: str, *, axis: Axis, count: int = 3) -> tuple[str, ...]:
-    """Return up to *count* declared values of *axis* that are nearest to *text*."""
-    import difflib  # noqa: PLC0415 -- only for a mistake
-
-    close = difflib.get_close_matches(text, axis.texts, n=count, cutoff=0.0)
-    return tuple(close)
 
 
 def _value_of(

@@ -6,37 +6,51 @@ import difflib
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.errors import UsageError
-from pytest_verlcompat.matrix.load import Matrix, nearest_values
+from pytest_verlcompat.matrix.expand import nearest_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytest_verlcompat.matrix.load import Matrix
     from pytest_verlcompat.model.cell import Cell
 
 
 def select_cells(
-    matrix: Matrix, *, ids: Sequence[str] = (), where: Mapping[str, str] | None = None
+    matrix: Matrix,
+    *,
+    ids: Sequence[str] = (),
+    where: Mapping[str, str] | None = None,
+    survey: str | None = None,
 ) -> tuple[Cell, ...]:
     """Return the cells named in *ids*, or all whose values are those of *where*.
+
+    Args:
+        survey: Take the cells of this selection; ``None`` takes those with a file of their own.
 
     Raises:
         UsageError: If an id, axis or value is not declared, or no cell has those values.
     """
-    if ids and where:
+    if ids and (where or survey):
         raise UsageError("name cells or values, not both")
     if ids:
         return tuple(_cell(matrix, each) for each in dict.fromkeys(ids))
     wanted = dict(where or {})
     for name, text in wanted.items():
         _check(matrix, name, text)
+    known = dict.fromkeys(cell.survey for cell in matrix.cells.values() if cell.survey)
+    if survey is not None and survey not in known:
+        there = ", ".join(filter(None, known)) or "none"
+        raise UsageError(f"no selection {survey!r} asks for a cell; there are: {there}")
     found = tuple(
         cell
         for cell in matrix.cells.values()
-        if all(cell.values.get(name) == text for name, text in wanted.items())
+        if cell.survey == survey
+        and all(cell.values.get(name) == text for name, text in wanted.items())
     )
     if not found:
         asked = ", ".join(f"{name}={text}" for name, text in wanted.items()) or "anything"
-        raise UsageError(f"no cell is declared with {asked}; see matrix/cells/")
+        place = f"selections/{survey}.toml" if survey else "cells/"
+        raise UsageError(f"no cell is declared with {asked}; see matrix/{place}")
     return found
 
 

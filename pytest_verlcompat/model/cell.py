@@ -37,11 +37,14 @@ class Cell:
     """uv platform triple the lock is made for."""
     as_of: str
     """``YYYY-MM-DD``: files uploaded after that day do not exist."""
-    expected: VerdictKind
+    expected: VerdictKind | None
+    """``None`` for a cell of a survey, which is asked for without a guess."""
     failing: tuple[str, ...] | None
     """Subjects expected to fail; ``None`` leaves that open."""
     reason: str
     sources: tuple[str, ...]
+    survey: str | None = None
+    """Name of the selection that asks for it; ``None`` for a cell with a file of its own."""
 
     @property
     def inputs_sha256(self) -> str:
@@ -57,6 +60,8 @@ class Cell:
 
     def expects(self, verdict: Verdict) -> bool:
         """Return whether *verdict* is the expected one, down to the subjects that fail."""
+        if self.expected is None:
+            return True
         if verdict.kind is not self.expected:
             return False
         return self.failing is None or set(self.failing) == {

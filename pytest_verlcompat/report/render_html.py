@@ -80,7 +80,7 @@ def _row(report: Report, cell: CellReport) -> dict[str, Any]:
         "title": cell.cell.title,
         "kind": cell.verdict.kind.value,
         "mark": MARKS[cell.verdict.kind],
-        "expected": cell.cell.expected.value,
+        "expected": cell.cell.expected.value if cell.cell.expected else None,
         "as_expected": cell.as_expected,
         "reason": " ".join(cell.cell.reason.split()),
         "conditions": cell.verdict.conditions,

@@ -33,7 +33,7 @@ def _cell(report: Report, cell: CellReport) -> dict[str, Any]:
         "values": dict(cell.cell.values),
         "versions": axis_versions(report, cell),
         "verdict": cell.verdict.kind.value,
-        "expected": cell.cell.expected.value,
+        "expected": cell.cell.expected.value if cell.cell.expected else None,
         "as_expected": cell.as_expected,
         "rungs": {
             "passed": [rung.value for rung in cell.verdict.passed],

@@ -83,12 +83,12 @@ def escape(text: str) -> str:
 
 
 def _section(cell: CellReport) -> list[str]:
-    verdict = cell.verdict
+    verdict, expected = cell.verdict, cell.cell.expected
     lines = [
         f"## {cell.cell.title}",
         "",
         f"`{cell.cell.id}`: {MARKS[verdict.kind]} {verdict}"
-        + ("" if cell.as_expected else f"; expected: {cell.cell.expected.value}"),
+        + ("" if cell.as_expected or expected is None else f"; expected: {expected.value}"),
         "",
         escape(" ".join(cell.cell.reason.split())),
         "",

@@ -60,7 +60,7 @@ def _expected(report: CellReport) -> str:
     failing = report.cell.failing
     if report.verdict.kind is report.cell.expected and failing is not None:
         return f"failing: {', '.join(failing) or 'nothing'}"
-    return report.cell.expected.value
+    return report.cell.expected.value if report.cell.expected else "nothing"
 
 
 def _failure(record: Evidence) -> Iterator[str]:

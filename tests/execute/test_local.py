@@ -100,6 +100,21 @@ def test_progress_says_what_is_being_done(run: Run) -> None:
     assert "trainer passed in " in said
 
 
+def test_environment_is_removed_when_nobody_keeps_it(run: Run) -> None:
+    """A survey of many stacks leaves evidence behind, and no environment."""
+    executor = LocalExecutor(
+        workspace=run.checkout.workspace, machine=MACHINE, say=lambda *_: None, discard=True
+    )
+
+    ran = executor.run_cell(
+        run.checkout.matrix().cells[run.cell_id], probes=list_probes(run.checkout.scripts)
+    )
+
+    assert ran.executed == 4
+    assert not [each for each in run.checkout.workspace.environments.iterdir() if each.is_dir()]
+    assert run.verdict is VerdictKind.COMPATIBLE
+
+
 def test_second_run_executes_nothing(run: Run) -> None:
     """Current evidence is not gathered again, and the file does not grow."""
     first = run()

@@ -212,7 +212,8 @@ def test_matrix_of_this_repository_loads_and_every_cell_has_its_lock() -> None:
     for cell in matrix.cells.values():
         lock = load_lock(cell, folder=ROOT / "matrix" / "locks")
 
-        assert (cell.expected is VerdictKind.UNRESOLVABLE) == (lock.explanation is not None)
+        if cell.expected is not None:
+            assert (cell.expected is VerdictKind.UNRESOLVABLE) == (lock.explanation is not None)
         if lock.explanation is None:
             assert unmet_pins(cell, lock) == ()
 
