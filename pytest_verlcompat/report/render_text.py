@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_verlcompat.model.evidence import Evidence
-    from pytest_verlcompat.report.assemble import CellReport
+    from pytest_verlcompat.report.assemble import CellReport, Report
 
+SUFFIX = ".txt"
 WIDTH = 80
 _LOGS = ".verlcompat/logs"
+
+
+def render(report: Report) -> str:
+    """Return the lines on every cell."""
+    return "\n\n".join(render_cell(cell) for cell in report.cells) + "\n"
 
 
 def render_cell(report: CellReport, *, note: str | None = None) -> str:
