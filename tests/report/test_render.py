@@ -123,6 +123,21 @@ def test_readme_table_stands_between_its_marks(checkout: TinyWorkspace) -> None:
     assert find_changes(make_report(checkout), root=checkout.root) == {}
 
 
+def test_readme_in_another_language_gets_its_table(checkout: TinyWorkspace) -> None:
+    """The name of the file says which language; a name that says none means English."""
+    empty = "<!-- table: written by verlcompat report -->\n<!-- end of table -->"
+    chinese, english = (
+        checkout.write("README.zh-CN.md", empty),
+        checkout.write("README.old.md", empty),
+    )
+
+    publish(make_report(checkout), root=checkout.root)
+
+    assert "| 有条件兼容 |" in chinese.read_text()
+    assert "此处未能测试：engine" in chinese.read_text()
+    assert "| conditional |" in english.read_text()
+
+
 def test_readme_without_marks_is_left_alone(checkout: TinyWorkspace) -> None:
     """A README that asks for no table gets none."""
     readme = checkout.write("README.md", "# Title")
