@@ -64,7 +64,6 @@ def test_names_of_commands_options_and_files_are_all_there(other: str) -> None:
 
 def test_exit_statuses_are_those_of_the_english_readme(other: str) -> None:
     """Numbers of the section on exit statuses, in order."""
-
     sections = [_without_table(text).split("\n## ") for text in (ENGLISH, other)]
     (place,) = [at for at, each in enumerate(sections[0]) if each.startswith("Exit statuses\n")]
 
