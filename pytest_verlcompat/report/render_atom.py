@@ -54,6 +54,8 @@ def _entry(root: ET.Element, change: Change) -> None:
     element(entry, "title", xml_line(f"{change.cell.title}: {became}"))
     element(entry, "updated", change.at)
     element(entry, "published", change.at)
+    page = {"rel": "alternate", "type": "text/html", "href": f"cells/{change.cell.id}.html"}
+    ET.SubElement(entry, "link", page)
     ET.SubElement(entry, "category", {"term": kind})
     element(entry, "content", xml_text("\n".join(_lines(change))), attributes={"type": "text"})
 

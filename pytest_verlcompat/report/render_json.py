@@ -37,6 +37,7 @@ def render(report: Report) -> str:
         "schema_version": SCHEMA_VERSION,
         "written_by": _WRITTEN_BY,
         "snapshot": report.snapshot,
+        "damaged_lines": len(report.damaged),
         "cells": [_cell(report, cell) for cell in report.cells],
     }
     # ASCII only: a log may hold characters that change the direction of what follows.

@@ -57,6 +57,7 @@ def render(report: Report) -> str:
         "",
         f"Snapshot `{report.snapshot}`: {_count(report)}. {_LEGEND}",
         "",
+        *_damaged(report),
         *render_table(report, _fitting(report)),
         "",
         *(f"- {MARKS[kind]} **{kind.value}**: {meaning}" for kind, meaning in MEANINGS.items()),
@@ -129,6 +130,13 @@ def _count(report: Report) -> str:
     counts = Counter(cell.verdict.kind for cell in report.cells)
     known = ", ".join(f"{counts[kind]} {kind.value}" for kind in VerdictKind if counts[kind])
     return f"{len(report.cells)} cells ({known})" if known else "no cells"
+
+
+def _damaged(report: Report) -> list[str]:
+    count = len(report.damaged)
+    if not count:
+        return []
+    return [f"Lines of the evidence that could not be read and do not count: {count}.", ""]
 
 
 def _fitting(report: Report) -> list[CellReport]:

@@ -154,6 +154,14 @@ def test_schema_refuses_a_field_that_went_or_changed(report: Report) -> None:
         assert not Draft202012Validator(schema).is_valid({**body, "cells": cells})
 
 
+def test_damaged_lines_are_counted(report: Report) -> None:
+    """A half-written line is said, not hidden."""
+    damaged = dataclasses.replace(report, damaged=("a.jsonl:3: cut",))
+
+    assert json.loads(render_json.render(damaged))["damaged_lines"] == 1
+    assert "could not be read and do not count: 1." in render_markdown.render(damaged)
+
+
 def test_large_facts_are_left_out_by_name() -> None:
     """What the evidence file holds whole is not told twice; nothing goes silently."""
     record = make_evidence(facts={"findings": ["x" * 100] * 1000, "small": [1, 2]})
