@@ -23,7 +23,7 @@ from pytest_verlcompat.report.words import (
     render_outcome,
     render_reason,
     render_stack,
-    short_lack,
+    skipped_for,
 )
 
 if TYPE_CHECKING:
@@ -209,11 +209,7 @@ def _columns(record: Evidence) -> list[str]:
 
 def _skipped(records: Iterable[Evidence]) -> Iterator[str]:
     """Yield one line for everything that was skipped for the same lack."""
-    found: dict[str, list[str]] = {}
-    for record in records:
-        if record.outcome is Outcome.SKIPPED:
-            found.setdefault(short_lack(record), []).append(record.subject)
-    for lacks, subjects in found.items():
+    for lacks, subjects in skipped_for(records).items():
         named = escape(_cut(", ".join(subjects)))
         yield f"Not tried, because the host lacks {escape(_cut(lacks))}: {named}."
         yield ""

@@ -10,7 +10,7 @@ from pytest_verlcompat.model.outcome import Outcome, Rung
 from pytest_verlcompat.model.verdict import Verdict, VerdictKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_verlcompat.issues.language import Language
     from pytest_verlcompat.model.evidence import Evidence
@@ -79,13 +79,9 @@ def render_reason(report: CellReport, *, language: Language = ENGLISH) -> str:
 def _open_questions(report: CellReport, language: Language) -> Iterator[str]:
     """Yield what a verdict that nothing failed leaves open."""
     say = language.say
-    lacking: dict[str, list[str]] = {}
     untested = report.verdict.kind is VerdictKind.UNTESTED
-    for each in report.records:
-        missed = untested or each.rung in report.verdict.partial
-        if missed and each.outcome is Outcome.SKIPPED:
-            lacking.setdefault(short_lack(each), []).append(each.subject)
-    for lacks, subjects in lacking.items():
+    missed = (each for each in report.records if untested or each.rung in report.verdict.partial)
+    for lacks, subjects in skipped_for(missed).items():
         named = ", ".join(subjects)
         yield say("not tried here: {subjects} (host lacks {lacks})", subjects=named, lacks=lacks)
     for each in report.records:
@@ -97,9 +93,17 @@ def _open_questions(report: CellReport, language: Language) -> Iterator[str]:
         yield say("lock or probes have changed since the evidence was recorded")
 
 
-def short_lack(record: Evidence) -> str:
-    """Return what the host lacked, without what needed it: several probes lack the same."""
-    return ", ".join(each.partition(", for ")[0] for each in record.lacks)
+def skipped_for(records: Iterable[Evidence]) -> dict[str, list[str]]:
+    """Return what the host lacked and the subjects skipped for it.
+
+    What needed it (``…, for <module>``) is left out: several probes lack the same.
+    """
+    found: dict[str, list[str]] = {}
+    for each in records:
+        if each.outcome is Outcome.SKIPPED:
+            lacks = ", ".join(lack.partition(", for ")[0] for lack in each.lacks)
+            found.setdefault(lacks, []).append(each.subject)
+    return found
 
 
 def count_undecided(record: Evidence) -> int:
