@@ -94,3 +94,13 @@ def test_words_of_the_table_are_all_translated_and_none_besides(name: str) -> No
         said |= {each for each in sentences if f'"{each}"' in source}
 
     assert set(sentences) == said
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_verdict_has_one_word_wherever_it_is_shown(name: str) -> None:
+    """Table, page and README say the same, whichever file the word comes from."""
+    files = (ROOT / "pytest_verlcompat").rglob(f"{name.replace('-', '_')}.toml")
+    said = [load_sentences(path) for path in files]
+
+    for kind in VerdictKind:
+        assert len({each[kind.value] for each in said if kind.value in each}) == 1
