@@ -7,7 +7,6 @@ import dataclasses
 import io
 import json
 import re
-import time
 import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -301,7 +300,6 @@ def test_markdown_of_thousands_of_cells_fits_a_step_summary() -> None:
     failed = make_evidence(outcome=Outcome.FAILED, cause=cause)
     cells = [_cell(failed, id=f"cell{number}") for number in range(6_000)]
     cells.append(_cell(make_evidence(outcome=Outcome.SKIPPED, lacks=("a GPU",)), id="dull"))
-    started = time.monotonic()
 
     text = render_markdown.render(_report(cells))
 
@@ -310,7 +308,6 @@ def test_markdown_of_thousands_of_cells_fits_a_step_summary() -> None:
     assert f"{6_001 - rows} more rows" in text
     assert re.search(r"The evidence of \d+ more cells is in `matrix.json`", text)
     assert "| · |" not in text
-    assert time.monotonic() - started < 10
 
 
 def test_readme_of_many_cells_shows_the_newest_verl(report: Report) -> None:
