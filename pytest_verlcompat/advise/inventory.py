@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,14 @@ _PREFIXES = (
 _NAMES = ("CC", "CONDA_PREFIX", "MAX_JOBS", "VIRTUAL_ENV", "CUDNN_HOME", "XDG_CACHE_HOME")
 
 
+class Depth(Enum):
+    """How much of the environment is read to judge what its metadata does not say."""
+
+    QUICK = "quick"
+    """Only what was judged before and has not changed since."""
+    FULL = "full"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """What is installed for one interpreter, on this machine, under these variables."""
@@ -50,6 +59,10 @@ class Inventory:
     """The same in the form rules are written for."""
     launch: Launch | None = None
     """What the launch script sets, where one was named."""
+    snapshot: str | None = None
+    """Path or address of published verdicts other than those shipped."""
+    depth: Depth = Depth.FULL
+    """How much may be read to judge imports and symbols."""
 
     @property
     def all_variables(self) -> Mapping[str, str]:
@@ -62,13 +75,20 @@ class Inventory:
 
 
 def read_inventory(
-    python: Path, *, environ: Mapping[str, str], launch: Launch | None = None
+    python: Path,
+    *,
+    environ: Mapping[str, str],
+    launch: Launch | None = None,
+    snapshot: str | None = None,
+    depth: Depth = Depth.FULL,
 ) -> Inventory:
     """Return the inventory of *python*'s environment.
 
     Args:
         environ: Variables of the shell the training will be started from.
         launch: What a launch script sets; its variables go before those of *environ*.
+        snapshot: Path or address of published verdicts; those shipped by default.
+        depth: How much may be read to judge imports and symbols.
 
     Raises:
         InterpreterMissingError: If there is nothing at *python* that looks like a Python.
@@ -98,6 +118,8 @@ def read_inventory(
             modules=_places(folders, environ),
         ),
         launch=launch,
+        snapshot=snapshot,
+        depth=depth,
     )
 
 

@@ -89,11 +89,16 @@ class Remedy:
     """One way out."""
 
     do: str
-    """Commands, or a setting as it is typed."""
+    """Lines of a shell, or options of the trainer; ``{name}`` stands for a named group."""
     cost: str
     """What is given up or risked by it."""
     when: Condition
     """Offered only where this does not fail to hold."""
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it goes on the command line of the trainer, rather than into a shell."""
+        return is_option(self.do)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +155,15 @@ _ENTRY = {
 }  # fmt: skip
 _NAME = re.compile(r"(?P<id>VC\d{3})-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)\.toml")
 _FIELD = re.compile(r"\{(\w+)\}")
+_OPTIONS = re.compile(
+    r"(?:\+{0,2}[a-z]\w*(?:\.[\w{}]+)+=(?:\$\([\w ]{1,60}\)|\S)+ ?)+|\+\+\{\w+\}=\S+"
+)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def is_option(text: str) -> bool:
+    """Return whether *text* is options of the trainer, rather than lines of a shell."""
+    return _OPTIONS.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=2048)
@@ -342,10 +355,25 @@ def _precheck(reader: _Reader, entry: _Reader) -> Precheck:
     )
 
 
+def group_names(entry: Entry) -> frozenset[str]:
+    """Return the named groups of the patterns of *entry*, of those for neighbours too."""
+    return frozenset(
+        word
+        for each in entry.signatures
+        for pattern in (each.pattern, *each.near)
+        for word in compiled(pattern).groupindex
+    )
+
+
+def unfilled(entry: Entry, text: str) -> str:
+    """Return *text* of *entry* for where no log filled its fields: ``<name>`` stands there."""
+    names = group_names(entry)
+    return _FIELD.sub(lambda found: f"<{found[1]}>" if found[1] in names else found[0], text)
+
+
 def _check_groups(entry: Entry, name: str) -> None:
     wanted = set(_FIELD.findall(entry.cause))
-    given = {word for each in entry.signatures for word in compiled(each.pattern).groupindex}
-    for word in sorted(wanted - given):
+    for word in sorted(wanted - group_names(entry)):
         raise CatalogueError(
             f"{{{word}}} is no named group of a pattern of this entry", where=f"{name}: cause"
         )

@@ -54,6 +54,12 @@ class Patient:
         return {each.code: each.level for each in find_advice(self.inventory(environ))}
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is remembered of environments out of the user's folder."""
+    monkeypatch.setenv("VERLCOMPAT_CACHE_DIR", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def patient(tmp_path: Path) -> Patient:
     """Return an environment with nothing in it."""
