@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -32,6 +33,10 @@ _PREFIXES = (
     "PYTHON", "PYTORCH_", "RAY_", "ROCR_", "SGLANG_", "SGL_", "TORCH", "TRANSFORMERS_", "TRITON_",
     "VERL_", "VLLM_", "WANDB_",
 )  # fmt: skip
+_CUDA_WHEEL = re.compile(
+    r"nvidia-(?:[\w-]+-cu(?P<major>\d\d)|(?P<plain>cublas|cuda-(?:runtime|nvrtc|cupti)|nvjitlink|nvtx))"
+)
+"""Source: ``Requires-Dist`` of torch 2.8.0 and 2.11.0, read 2026-11-20."""
 _NAMES = ("CC", "CONDA_PREFIX", "MAX_JOBS", "VIRTUAL_ENV", "CUDNN_HOME", "XDG_CACHE_HOME")
 
 
@@ -134,12 +139,18 @@ def _folders(
 
 
 def cuda_majors(distributions: tuple[Distribution, ...]) -> dict[str, list[str]]:
-    """Return which NVIDIA wheels there are of each CUDA major, ``{"12": [...]}``."""
+    """Return which NVIDIA wheels there are of each CUDA major, ``{"12": [...]}``.
+
+    Those of CUDA 13 carry no suffix where their version is that of CUDA.
+    """
     majors: dict[str, list[str]] = {}
     for each in distributions:
-        for major in ("11", "12", "13"):
-            if each.name.startswith("nvidia-") and each.name.endswith(f"-cu{major}"):
-                majors.setdefault(major, []).append(each.name)
+        matched = _CUDA_WHEEL.fullmatch(each.name)
+        if matched is None:
+            continue
+        major = matched["major"] or (each.version.partition(".")[0] if matched["plain"] else "")
+        if major in {"11", "12", "13"}:
+            majors.setdefault(major, []).append(each.name)
     return majors
 
 

@@ -67,7 +67,7 @@ def render_values(inventory: Inventory, found: Sequence[Advice]) -> dict[str, An
                 "title": redact(each.title),
                 "detail": redact(each.detail),
                 "remedies": [
-                    {"do": do, "cost": cost}
+                    {"do": redact(do), "cost": cost}
                     for do, cost in zip(each.remedies, each.costs, strict=True)
                 ],
             }

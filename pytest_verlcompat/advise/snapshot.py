@@ -7,7 +7,6 @@ fetched unless an address is named.
 from __future__ import annotations
 
 import json
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +72,8 @@ def load_snapshot(place: str | None = None) -> tuple[PublishedCell, ...]:
         return parse_snapshot(shipped.read_bytes(), where=shipped.name) if shipped else ()
     try:
         if place.startswith(("http://", "https://")):
+            import urllib.request  # noqa: PLC0415 -- costs time, and is seldom needed
+
             with urllib.request.urlopen(place, timeout=_FETCH_S) as reply:  # noqa: S310 -- only these two schemes
                 body = reply.read(_MAX_BYTES)
         else:
