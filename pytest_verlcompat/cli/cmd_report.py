@@ -1,23 +1,49 @@
-"""Render reports/ from the recorded evidence and nothing else."""
+"""Render reports/ from the recorded evidence and nothing else.
+
+With ``--format`` one form goes to standard output and no file is written: for a step summary,
+``verlcompat report --format markdown --where vllm=0.11.0 >> "$GITHUB_STEP_SUMMARY"``.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.cli.cmd_run import make_report
+from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.execute.workspace import find_workspace
 from pytest_verlcompat.matrix.load import load_matrix
-from pytest_verlcompat.report.publish import find_changes, publish
+from pytest_verlcompat.matrix.select import parse_where, select_cells
+from pytest_verlcompat.report.forms import list_forms, render_form
+from pytest_verlcompat.report.publish import find_changes, find_leftovers, publish
 
 if TYPE_CHECKING:
     import argparse
 
+    from pytest_verlcompat.matrix.load import Matrix
+    from pytest_verlcompat.report.assemble import Report
+
+
+_NAMED = 12
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.add_argument("cell", nargs="*", help="cell ids, for --format; all by default")
     parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="AXIS=VALUE",
+        help="for --format, take every declared cell with this value; may be repeated",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--check", action="store_true", help="write nothing; fail if a file would change"
+    )
+    what.add_argument(
+        "--format", choices=list_forms(), help="print the report in this form; write nothing"
     )
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout to work in")
 
@@ -25,14 +51,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Return 0; with ``--check`` 1 if what is in ``reports/`` is not what evidence gives."""
     workspace = find_workspace(args.root.resolve())
-    report = make_report(workspace, load_matrix(workspace.matrix))
+    matrix = load_matrix(workspace.matrix)
+    report = make_report(workspace, matrix)
+    if args.format:
+        print(render_form(_chosen(report, matrix, args), args.format), end="")
+        return 0
+    if args.cell or args.where:
+        raise UsageError("files hold all cells; some of them go with --format", where="report")
     for line in report.damaged:
         print(f"damaged: {line}")
     if not args.check:
         changed = publish(report, root=workspace.root)
-        print(f"{len(report.cells)} cells; changed: {', '.join(changed) or 'nothing'}")
+        more = [f"and {len(changed) - _NAMED} more"] if len(changed) > _NAMED else []
+        named = ", ".join([*changed[:_NAMED], *more])
+        print(f"{len(report.cells)} cells; changed: {named or 'nothing'}")
         return 0
-    differing = find_changes(report, root=workspace.root)
-    for path in differing:
+    wrong = [*find_changes(report, root=workspace.root)]
+    wrong += find_leftovers(report, root=workspace.root)
+    for path in wrong:
         print(f"{path.name} is not what the evidence gives; run: verlcompat report")
-    return 1 if differing else 0
+    return 1 if wrong else 0
+
+
+def _chosen(report: Report, matrix: Matrix, args: argparse.Namespace) -> Report:
+    """Return *report* with the cells that were asked for; all where none were."""
+    if not (args.cell or args.where):
+        return report
+    wanted = select_cells(matrix, ids=args.cell, where=parse_where(args.where))
+    ids = {cell.id for cell in wanted}
+    return dataclasses.replace(
+        report, cells=tuple(each for each in report.cells if each.cell.id in ids)
+    )

@@ -6,14 +6,17 @@ follow from another, and warnings, stand behind those that end a run.
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.issues.catalogue import compiled
+from pytest_verlcompat.issues.catalogue import compiled, group_names, unfilled
 from pytest_verlcompat.issues.facts import Facts, Holds, any_holds, holds
 from pytest_verlcompat.issues.failures import Failure, looks_failed, read_failure
+from pytest_verlcompat.issues.language import Said
 from pytest_verlcompat.issues.matches import (
     SAME_FAILURE_LINES,
     Around,
@@ -33,7 +36,6 @@ from pytest_verlcompat.issues.text import inert
 from pytest_verlcompat.issues.versions import read_facts
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
@@ -50,6 +52,10 @@ _MAX_SHAPES = 20_000
 _NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 _EVIDENCE_BEFORE = 2
 _SHOWN_CHARACTERS = 400
+_TYPEABLE = re.compile(r"[\w][\w.@/+-]{0,160}")
+"""A log is not trusted: nothing of it goes into a command but plain names, versions and paths."""
+_AMBIGUOUS = "the same text has other causes, and the versions that would settle it are not known"
+_UNAMBIGUOUS = "the text has no other cause we know of; the versions it depends on are not known"
 
 
 class Confidence(Enum):
@@ -76,7 +82,7 @@ class Explanation:
     evidence: tuple[str, ...]
     """The line that shows it and those just before, safe to print."""
     confidence: Confidence
-    why: tuple[str, ...]
+    why: tuple[Said, ...]
     remedies: tuple[Remedy, ...]
     """Those that fit the versions known, best first."""
     lines: int
@@ -180,7 +186,7 @@ def _look(hit: Hit, table: _Needles, *, found: _Collected) -> None:
             found.matches[entry.id] = Match(
                 entry=entry, signature=signature, hit_number=hit.number, around=around,
                 process=hit.line.process, text=text, start=matched.start(),
-                groups={key: value or "?" for key, value in matched.groupdict().items()},
+                groups={**_near_groups(signature, around), **_given(matched)},
             )  # fmt: skip
         else:
             found.refused[signature.pattern] = found.refused.get(signature.pattern, 0) + 1
@@ -219,7 +225,23 @@ def _look_around(hit: Hit) -> Around:
     return Around(
         before=tuple(before[-_EVIDENCE_BEFORE:]),
         window="\n".join([*before, hit.line.text, *lines_after(hit)]),
+        at=sum(len(each) + 1 for each in before),
     )
+
+
+def _given(matched: re.Match[str]) -> dict[str, str]:
+    return {key: value for key, value in matched.groupdict().items() if value}
+
+
+def _near_groups(signature: Signature, around: Around) -> dict[str, str]:
+    """Return what the patterns for neighbours name; what follows the line goes first."""
+    groups: dict[str, str] = {}
+    for each in signature.near:
+        pattern = compiled(each)
+        matched = pattern.search(around.window, around.at) or pattern.search(around.window)
+        if matched is not None:
+            groups |= _given(matched)
+    return groups
 
 
 def _fits(signature: Signature, window: str, *, head: str) -> bool:
@@ -271,10 +293,7 @@ def _explanation(match: Match, facts: Facts, *, unexplained: tuple[Failure, ...]
     ]
     if earlier:
         confidence = confidence.lower()
-        why.append(
-            f"another failure comes before it, at line {earlier[0].line_number}: "
-            f"{inert(earlier[0].exception, limit=120)}"
-        )
+        why.append(_earlier(earlier[0]))
     shown = (*match.around.before, _cropped(match))
     return Explanation(
         entry=match.entry,
@@ -285,9 +304,19 @@ def _explanation(match: Match, facts: Facts, *, unexplained: tuple[Failure, ...]
         confidence=confidence,
         why=tuple(why),
         remedies=tuple(
-            each for each in match.entry.remedies if holds(each.when, facts) is not Holds.NO
+            dataclasses.replace(each, do=_typed(each.do, match))
+            for each in match.entry.remedies
+            if holds(each.when, facts) is not Holds.NO
         ),
         lines=match.count,
+    )
+
+
+def _earlier(failure: Failure) -> Said:
+    shown = inert(failure.exception, limit=120)
+    return Said(
+        "another failure comes before it, at line {line}: {exception}",
+        {"line": failure.line_number, "exception": shown},
     )
 
 
@@ -301,32 +330,36 @@ def _cropped(match: Match) -> str:
 
 def _filled(match: Match) -> str:
     text = match.entry.cause
-    for name in compiled(match.signature.pattern).groupindex:
-        text = text.replace(f"{{{name}}}", inert(match.groups.get(name, "?"), limit=160))
-    for signature in match.entry.signatures:
-        for name in compiled(signature.pattern).groupindex:
-            text = text.replace(f"{{{name}}}", name)
+    for name in group_names(match.entry):
+        own = name in compiled(match.signature.pattern).groupindex
+        given = match.groups.get(name, "?" if own else name)
+        text = text.replace(f"{{{name}}}", inert(given, limit=160))
     return text
 
 
-def _judge(match: Match, facts: Facts) -> tuple[Confidence, list[str]]:
+def _typed(text: str, match: Match) -> str:
+    """Return a remedy with what the log names put in, where that is safe to type in a shell."""
+    for name, value in match.groups.items():
+        if _TYPEABLE.fullmatch(value):
+            text = text.replace(f"{{{name}}}", value)
+    return unfilled(match.entry, text)
+
+
+def _judge(match: Match, facts: Facts) -> tuple[Confidence, list[Said]]:
     entry = match.entry
-    why = [f"the text of {entry.id} stands at line {match.hit_number}"]
+    line = {"id": entry.id, "line": match.hit_number}
+    why = [Said("the text of {id} stands at line {line}", line)]
     answer = any_holds(entry.affected, facts)
     named = _named_versions(entry, facts)
     if answer is Holds.YES:
-        why.append(
-            f"the versions known are in its range: {named}" if named else "its range is open"
-        )
+        inside = Said("the versions known are in its range: {versions}", {"versions": named})
+        why.append(inside if named else Said("its range is open"))
         return Confidence.HIGH, why
     if answer is Holds.NO:
-        why.append(f"the versions known are outside its range: {named}")
+        outside = "the versions known are outside its range: {versions}"
+        why.append(Said(outside, {"versions": named}))
         return Confidence.LOW if entry.ambiguous else Confidence.MEDIUM, why
-    why.append(
-        "the same text has other causes, and the versions that would settle it are not known"
-        if entry.ambiguous
-        else "the text has no other cause we know of; the versions it depends on are not known"
-    )
+    why.append(Said(_AMBIGUOUS if entry.ambiguous else _UNAMBIGUOUS))
     return Confidence.LOW if entry.ambiguous else Confidence.HIGH, why
 
 

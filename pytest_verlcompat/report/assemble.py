@@ -44,6 +44,8 @@ class CellReport:
     """Subjects with counting records that say the opposite."""
     stale: int
     """Records that no longer count."""
+    history: tuple[Evidence, ...] = ()
+    """Every record of the cell, counting or not, as they were written."""
 
     @property
     def as_expected(self) -> bool:
@@ -163,6 +165,7 @@ def _cell_report(
         records=records,
         contradicted=contradicted,
         stale=len(everything) - len(counting),
+        history=everything,
     )
 
 

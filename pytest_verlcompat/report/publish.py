@@ -5,12 +5,25 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.report import render_badge, render_html, render_json, render_markdown
+from pytest_verlcompat.errors import UsageError
+from pytest_verlcompat.issues.language import ENGLISH, find_language
+from pytest_verlcompat.report import (
+    badges,
+    render_atom,
+    render_badge,
+    render_badge_svg,
+    render_csv,
+    render_html,
+    render_json,
+    render_markdown,
+)
+from pytest_verlcompat.report.words import TRANSLATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from pytest_verlcompat.issues.language import Language
     from pytest_verlcompat.report.assemble import Report
 
 
@@ -19,25 +32,46 @@ def render_all(report: Report) -> Mapping[str, str]:
     return {
         "matrix.md": render_markdown.render(report),
         "matrix.json": render_json.render(report),
+        render_json.SCHEMA_FILENAME: render_json.SCHEMA.read_text(encoding="utf-8"),
+        "matrix.csv": render_csv.render(report),
+        render_atom.FILENAME: render_atom.render(report),
         "index.html": render_html.render(report),
         "figures.html": render_html.render_figures(report),
         render_badge.FILENAME: render_badge.render(report),
+        render_badge_svg.FILENAME: render_badge_svg.render(report),
+        **badges.render_badges(report),
     }
 
 
 def find_changes(report: Report, *, root: Path) -> Mapping[Path, bytes]:
     """Return the files below *root* whose bytes are not what the evidence gives."""
     wanted = {root / "reports" / name: text for name, text in render_all(report).items()}
-    readme = root / "README.md"
-    if readme.exists():
+    for readme in sorted(root.glob("README*.md")):
         text = readme.read_text(encoding="utf-8")
-        wanted[readme] = render_markdown.render_readme(text, report)
+        language = _language(readme)
+        wanted[readme] = render_markdown.render_readme(text, report, language=language)
     found = {}
     for path, text in wanted.items():
         data = text.encode("utf-8")
         if not path.exists() or path.read_bytes() != data:
             found[path] = data
     return found
+
+
+def _language(readme: Path) -> Language:
+    """Return the language of ``README.zh-CN.md``; English where the name holds none."""
+    try:
+        return find_language(readme.stem.partition(".")[2] or "en", folder=TRANSLATIONS)
+    except UsageError:
+        return ENGLISH
+
+
+def find_leftovers(report: Report, *, root: Path) -> Iterator[Path]:
+    """Yield the badges below *root* of cells and pairs that are there no more."""
+    wanted = badges.render_badges(report)
+    for path in sorted((root / "reports" / badges.FOLDER).rglob("*.*")):
+        if path.relative_to(root / "reports").as_posix() not in wanted:
+            yield path
 
 
 def publish(report: Report, *, root: Path) -> tuple[str, ...]:
@@ -49,4 +83,6 @@ def publish(report: Report, *, root: Path) -> tuple[str, ...]:
         aside = path.with_name(f".{path.name}.{os.getpid()}.new")
         aside.write_bytes(data)
         aside.replace(path)
+    for path in find_leftovers(report, root=root):
+        path.unlink(missing_ok=True)
     return tuple(path.name for path in changes)

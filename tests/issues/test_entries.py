@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pytest_verlcompat.issues.catalogue import Entry, Role, compiled, load_catalogue
+from pytest_verlcompat.issues.catalogue import (
+    ENTRIES,
+    Entry,
+    Role,
+    compiled,
+    load_catalogue,
+    parse_entry,
+)
 from pytest_verlcompat.issues.explain import Confidence, explain
 
 DATA = Path(__file__).parent.parent / "data"
@@ -28,6 +35,14 @@ def test_own_log_is_explained_first_by_its_entry(entry: Entry) -> None:
     assert diagnosis.root.remedies
     if entry.role is not Role.CONSEQUENCE:
         assert diagnosis.root.confidence is Confidence.HIGH
+
+
+@pytest.mark.parametrize("path", sorted(ENTRIES.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_patterns_are_proved(path: Path) -> None:
+    """What is not proved each time the catalogue is read is proved here."""
+    entry = parse_entry(path.read_text("utf-8"), path.name, prove=True)
+
+    assert entry in CATALOGUE
 
 
 def test_every_log_belongs_to_an_entry() -> None:
