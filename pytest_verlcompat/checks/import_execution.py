@@ -68,6 +68,8 @@ class Interpreter:
         self.namespaces: dict[str, Namespace] = {}
         self.index = index
         self.running: set[str] = set()
+        self._settled: dict[str, Ended] = {}
+        """How imports ended, parents and all, once each of them had."""
 
     def import_root(self, module: str) -> Ended:
         """Run *module* and what it imports; failures are collected, not only the first."""
@@ -78,14 +80,25 @@ class Interpreter:
 
     def run(self, module: str) -> Ended:
         """Return how ``import module`` of the consumer ends, parents first."""
+        known = self._settled.get(module)
+        if known is not None:
+            return known
         parts = module.split(".")
         doubts: tuple[Doubt, ...] = ()
+        failure = None
+        settled = True
         for size in range(1, len(parts) + 1):
-            ended = self._run_one(".".join(parts[:size]))
+            prefix = ".".join(parts[:size])
+            ended = self._run_one(prefix)
+            settled = settled and prefix in self.ended
             doubts += ended.doubts
-            if ended.failure is not None:
-                return Ended(failure=ended.failure, doubts=doubts)
-        return Ended(doubts=doubts) if doubts else FINE
+            failure = ended.failure
+            if failure is not None:
+                break
+        result = Ended(failure=failure, doubts=doubts) if failure or doubts else FINE
+        if settled:
+            self._settled[module] = result
+        return result
 
     def _run_one(self, module: str) -> Ended:
         known = self.ended.get(module)
