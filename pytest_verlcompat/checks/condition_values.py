@@ -30,6 +30,13 @@ Value = Any
 """`Ref`, `UNKNOWN`, or a plain Python value: text, number, version, tuple, names."""
 
 
+def truth_of(value: Value) -> bool | None:
+    """Return the truth of *value*, `None` where this cell does not decide it."""
+    if isinstance(value, (Unknown, Ref)):
+        return None
+    return bool(value)
+
+
 class RaisesError(Exception):
     """Evaluating an expression would raise in the cell, for certain."""
 
