@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_verlcompat.errors import ElfFormatError
 from pytest_verlcompat.wheels.elf import GnuHash, Tables, parse_shared_object
+from pytest_verlcompat.wheels.exports import TorchExports, load_tables
 from pytest_verlcompat.wheels.images import FileImage
 from pytest_verlcompat.wheels.loader import load_loader_cache
 from pytest_verlcompat.wheels.symbols import Origin, origin_of_library
@@ -66,6 +67,14 @@ class Environment:
     """Distribution to libraries of others that are missing, to what asks for them."""
     pin: str | None = None
     """Release of torch that the metadata of that distribution pins with ``==``."""
+    known: dict[str, TorchExports] = field(default_factory=dict)
+    """What releases of torch export, by machine; read once something is missing."""
+
+    def exports(self, machine: str) -> TorchExports:
+        """Return what is known of torch's releases for *machine*."""
+        if not self.known:
+            self.known.update(load_tables())
+        return self.known.get(machine) or TorchExports((), names=(), places=(), machine=machine)
 
     def open(self, path: Path) -> Library:
         """Return the library at *path*.

@@ -13,34 +13,41 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.checks.abi_breaks import find_silent_break
+from pytest_verlcompat.checks.abi_distributions import (
+    exact_pin,
+    is_for_another_torch,
+    preloaded,
+    recorded_objects,
+    torch_version,
+)
 from pytest_verlcompat.checks.abi_environment import Environment, Library
-from pytest_verlcompat.checks.abi_symbols import silent_finding
+from pytest_verlcompat.checks.abi_gpu import check_gpu_files
+from pytest_verlcompat.checks.abi_symbols import (
+    ExtensionVerdict,
+    silent_finding,
+    undefined_finding,
+)
+from pytest_verlcompat.checks.abi_tolerance import soften
 from pytest_verlcompat.errors import ElfFormatError, WheelFormatError
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.finding import Finding, Weight
-from pytest_verlcompat.wheels.elf import Tables, parse_symbols
+from pytest_verlcompat.wheels.elf import Tables, parse_shared_object, parse_symbols
 from pytest_verlcompat.wheels.images import FileImage
 from pytest_verlcompat.wheels.symbols import (
     Origin,
-    demangle,
+    classify_needs,
     find_origin,
     newest,
     origin_of_library,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-
-_PRELOADED = re.compile(r"\"([a-z0-9_]+)\"[,:] *\"(lib[A-Za-z_-]+\.so\.\*\[0-9\])\"")
-_FOR_TORCH = re.compile(r"torch[_-]?(\d)\.?(\d{1,2})(?!\d)")
-_RECORDED = re.compile(rb"^\"?([^,\"\n]+\.so(?:\.\d+)*)\"?,", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +63,12 @@ class LiveReport:
     findings: tuple[Finding, ...]
 
 
-def check_installed(root: Path) -> LiveReport:
+def check_installed(root: Path, *, capabilities: Iterable[tuple[int, int]] = ()) -> LiveReport:
     """Return what keeps extensions in the site-packages *root* from loading.
+
+    Args:
+        root: The folder.
+        capabilities: Compute capabilities of the devices at hand; their GPU code is looked for.
 
     Raises:
         WheelFormatError: If *root* is not a folder.
@@ -66,7 +77,8 @@ def check_installed(root: Path) -> LiveReport:
         raise WheelFormatError(
             "is not a folder; give the site-packages of an environment", where=str(root)
         )
-    torch = _torch_version(root)
+    torch = torch_version(root)
+    devices = sorted(set(capabilities))
     with contextlib.ExitStack() as stack:
         environment = Environment(root=root, stack=stack)
         findings: list[Finding] = []
@@ -74,10 +86,17 @@ def check_installed(root: Path) -> LiveReport:
         scanned = 0
         if torch is not None:
             findings += _load_torch(environment, torch=torch)
-            for owner, names in _recorded_objects(root):
-                environment.pin = _exact_pin(root, owner)
+            findings += _check_devices(
+                {"torch/lib/libtorch_cuda.so": root / "torch" / "lib" / "libtorch_cuda.so"},
+                devices=devices,
+                owner=f"torch {torch}",
+            )
+            for owner, names in recorded_objects(root):
+                environment.pin = exact_pin(root, owner)
                 environment.owned = {name.rpartition("/")[2]: root / name for name in names}
                 scanned += len(names)
+                files = {name: root / name for name in names}
+                findings += _check_devices(files, devices=devices, owner=owner)
                 for name in names:
                     if is_for_another_torch(name, torch):
                         continue
@@ -86,30 +105,16 @@ def check_installed(root: Path) -> LiveReport:
                         judged.append(name)
                         findings += found
             findings += _foreign_libraries(environment)
-    return LiveReport(torch=torch, judged=tuple(judged), scanned=scanned, findings=tuple(findings))
+    return LiveReport(
+        torch=torch, judged=tuple(judged), scanned=scanned, findings=tuple(soften(findings))
+    )
 
 
-def is_for_another_torch(name: str, torch: str) -> bool:
-    """Return whether the file *name* says that it was built for another release than *torch*.
-
-    Some distributions carry one build a release of torch and load the one whose name fits.
-
-    Source: ``core.py`` of torch-c-dlpack-ext 0.1.5, read 2026-11-20.
-    """
-    tagged = _FOR_TORCH.search(name.rpartition("/")[2])
-    if tagged is None:
-        return False
-    return [tagged[1], tagged[2]] != torch.partition("+")[0].split(".")[:2]
-
-
-def _torch_version(root: Path) -> str | None:
-    """Return the version of torch with its local label, as torch itself tells it."""
-    try:
-        text = (root / "torch" / "version.py").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    told = re.search(r"^__version__ *(?:: *\w+ *)?= *['\"]([^'\"]+)", text, re.MULTILINE)
-    return told[1] if told else None
+def _check_devices(
+    files: Mapping[str, Path], *, devices: Iterable[tuple[int, int]], owner: str
+) -> Iterator[Finding]:
+    for device in devices:
+        yield from check_gpu_files(files, capability=device, consumer=owner)
 
 
 def _load_torch(environment: Environment, *, torch: str) -> list[Finding]:
@@ -138,54 +143,8 @@ def _load_torch(environment: Environment, *, torch: str) -> list[Finding]:
                 torch=torch,
                 origins=frozenset({Origin.NCCL}),
             )
-    environment.loaded.update(_preloaded(environment.root))
+    environment.loaded.update(preloaded(environment.root))
     return findings
-
-
-def _preloaded(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield soname and file of the CUDA libraries that ``import torch`` opens by name.
-
-    torch names them in its ``__init__``: those that libraries of wheels need and have no path
-    to, such as NVRTC, which nothing of torch itself links to.
-
-    Source: ``_load_global_deps`` in ``torch/__init__.py`` of torch 2.8.0 and 2.11.0, read
-    2026-11-20.
-    """
-    try:
-        text = (root / "torch" / "__init__.py").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return
-    for folder, pattern in _PRELOADED.findall(text):
-        for path in sorted(root.glob(f"nvidia/*/lib/{pattern}")):
-            if path.parts[-3] == folder or path.parts[-3].startswith("cu1"):
-                yield path.name, path
-
-
-def _exact_pin(root: Path, owner: str) -> str | None:
-    """Return the release of torch that *owner* pins exactly, None for none."""
-    try:
-        path = root / f"{owner.replace(' ', '-')}.dist-info" / "METADATA"
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    pin = re.search(r"^Requires-Dist: torch *\(? *== *([0-9][0-9.]*)\)? *$", text, re.MULTILINE)
-    return pin[1] if pin else None
-
-
-def _recorded_objects(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield name and version of each distribution, with its shared objects inside of *root*."""
-    for record in sorted(root.glob("*.dist-info/RECORD")):
-        name, _, version = record.parent.name.removesuffix(".dist-info").rpartition("-")
-        if name == "torch" or name.startswith(("nvidia_", "triton")):
-            continue
-        try:
-            body = record.read_bytes()
-        except OSError:
-            continue
-        paths = [match[1].decode("utf-8", "replace") for match in _RECORDED.finditer(body)]
-        inside = [path for path in paths if ".." not in path.split("/") and path[0] != "/"]
-        if inside:
-            yield f"{name} {version}", inside
 
 
 def _judge(environment: Environment, *, name: str, owner: str, torch: str) -> list[Finding] | None:
@@ -329,23 +288,29 @@ def _check_symbols(
     ]
     if not missing:
         return []
-    nccl = missing[0].startswith("nccl")
-    detail = demangle(missing[0])
-    if len(missing) > 1:
-        detail += f"\n{len(missing) - 1} more missing: " + ", ".join(missing[1:12])
+    if missing[0].startswith("nccl"):
+        return [_old_nccl(name, missing, consumer=consumer)]
+    needs = classify_needs(parse_shared_object(library.tables.image), name=name)
+    verdict = ExtensionVerdict(extension=needs, missing=tuple(missing), other_cuda=None)
+    exports = environment.exports(needs.machine)
     return [
-        Finding(
-            code="undefined-symbol",
-            weight=Weight.BROKEN,
-            consumer=consumer,
-            provider="the installed NCCL" if nccl else f"torch {torch}",
-            cause=Cause(
-                kind="ImportError",
-                first_line=f"{name}: undefined symbol: {missing[0]}",
-                detail=detail,
-            ),
-        )
+        undefined_finding(verdict, exports=exports, consumer=consumer, provider=f"torch {torch}")
     ]
+
+
+def _old_nccl(name: str, missing: Sequence[str], *, consumer: str) -> Finding:
+    more = f"{len(missing) - 1} more missing: {', '.join(missing[1:12])}"
+    return Finding(
+        code="undefined-symbol",
+        weight=Weight.BROKEN,
+        consumer=consumer,
+        provider="the installed NCCL",
+        cause=Cause(
+            kind="ImportError",
+            first_line=f"{name}: undefined symbol: {missing[0]}",
+            detail=more if missing[1:] else None,
+        ),
+    )
 
 
 def _unreadable(name: str, error: ElfFormatError, *, consumer: str) -> Finding:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pytest_verlcompat.checks.abi_breaks import SilentBreak, find_silent_break
+from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.finding import Finding, Weight
 from pytest_verlcompat.model.outcome import Rung
@@ -29,7 +30,6 @@ TITLE = "Extensions find every symbol that they need in torch"
 RUNG = Rung.LOADS
 OTHER_CUDA = "other-cuda-major"
 _SHOWN = 12
-_MACHINE = "x86_64"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +135,14 @@ def check(
             cause=Cause(kind="unreadable-extension", first_line=problem),
         )
     for extension in wheel.extensions:
-        if extension.machine != _MACHINE and extension.torch:
-            yield _other_machine(extension, consumer=consumer, provider=provider)
+        if extension.machine != exports.machine and extension.torch:
+            yield _other_machine(
+                extension, known=exports.machine, consumer=consumer, provider=provider
+            )
             continue
         verdict = judge_extension(extension, exports=exports, release=release, built_for=built_for)
         if verdict.missing:
-            yield _undefined(verdict, exports=exports, consumer=consumer, provider=provider)
+            yield undefined_finding(verdict, exports=exports, consumer=consumer, provider=provider)
         elif verdict.other_cuda is not None:
             yield _other_cuda(verdict, release=release, consumer=consumer, provider=provider)
         elif verdict.silent_break is not None:
@@ -178,9 +180,10 @@ def silent_finding(
     )
 
 
-def _undefined(
+def undefined_finding(
     verdict: ExtensionVerdict, *, exports: TorchExports, consumer: str, provider: str
 ) -> Finding:
+    """Return the finding that the missing names of *verdict* make."""
     extension = verdict.extension
     holds = _run_of_failure(extension, exports=exports, torch=provider.removeprefix("torch "))
     return Finding(
@@ -223,8 +226,10 @@ def _other_cuda(
     )
 
 
-def _other_machine(extension: ExtensionNeeds, *, consumer: str, provider: str) -> Finding:
-    line = f"{extension.name} is for {extension.machine}; exports are known for {_MACHINE} only"
+def _other_machine(
+    extension: ExtensionNeeds, *, known: str, consumer: str, provider: str
+) -> Finding:
+    line = f"{extension.name} is for {extension.machine}; what is known of torch is for {known}"
     return Finding(
         code="unknown-machine",
         weight=Weight.UNKNOWN,
@@ -245,7 +250,10 @@ def _run_of_failure(
         for release in exports.releases
     }
     versions = exports.versions
-    place = versions.index(exports.release(torch).version)
+    try:
+        place = versions.index(exports.release(torch).version)
+    except UsageError:
+        return None, None  # a nightly, or newer than what is known
     first = last = place
     while first > 0 and failing[versions[first - 1]]:
         first -= 1

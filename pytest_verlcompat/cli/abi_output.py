@@ -8,12 +8,13 @@ from pytest_verlcompat.checks.abi_symbols import render_versions
 from pytest_verlcompat.model.finding import Weight
 
 if TYPE_CHECKING:
-    from pytest_verlcompat.wheels.exports import TorchExports
+    from collections.abc import Iterator, Mapping
 
 
-def print_result(result: dict[str, Any], *, exports: TorchExports) -> None:
+def print_result(result: dict[str, Any]) -> None:
     """Print the verdict on one target, its reasons, and what it cost."""
-    fits = render_versions(result["fits"], exports.versions) or "none known here"
+    known = result["known_torch"]
+    fits = render_versions(result["fits"], known) or "none known here"
     verdict = "loads" if result["loads"] else "cannot load"
     if result["torch"] is None:
         print(f"{result['target']}: loads with torch {fits}")
@@ -29,13 +30,43 @@ def print_result(result: dict[str, Any], *, exports: TorchExports) -> None:
         ("forbidden_in_vain", "symbols allow, metadata does not"),
     ):
         if result[key]:
-            print(f"  {words}: torch {render_versions(result[key], exports.versions)}")
+            print(f"  {words}: torch {render_versions(result[key], known)}")
+    if result["built_for"]:
+        print(f"  built for torch {render_versions(result['built_for'], known)}, by {_by(result)}")
+    for line in render_gpu_code(result["gpu_code"]):
+        print(f"  {line}")
     for problem in result["problems"]:
         print(f"  not judged: {problem}")
     if result["fallback"]:
         print(f"  {result['fallback']}")
     cost = f"{result['bytes_read']} bytes in {result['requests']} requests"
     print(f"  read {cost}, {result['duration_s']:.1f} s")
+
+
+def _by(result: Mapping[str, Any]) -> str:
+    """Return what tells for which torch it was built."""
+    pinned = result["torch_pin"] and tuple(result["built_for"]) != tuple(result["fits"])
+    return "its symbols and its metadata" if pinned else "its symbols"
+
+
+def render_gpu_code(code: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield lines that say for which GPUs there is code, objects with the same together."""
+    if code is None:
+        return
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, found in code["architectures"].items():
+        if found:
+            groups.setdefault(tuple(found), []).append(name)
+    for found, names in sorted(groups.items(), key=lambda group: group[1]):
+        yield f"GPU code for {', '.join(found)}: {', '.join(sorted(names))}"
+    if code["unread"]:
+        cost = sum(code["unread"].values())
+        yield (
+            f"GPU code unknown: {', '.join(sorted(code['unread']))} (it stands compressed; "
+            f"--gpu-code reads {cost} bytes for it)"
+        )
+    for problem in code["problems"]:
+        yield f"GPU code unknown: {problem}"
 
 
 def print_findings(findings: list[dict[str, Any]]) -> None:

@@ -1,13 +1,14 @@
 """Knows which names each torch release exports to extensions, from data shipped with us.
 
 The data is one file, ``data/torch_exports.xz``: a header line of JSON, a line with one
-number per name that says where it is exported, and the sorted names. Names that no
-extension can bind to (local to a function, in an unnamed namespace, of libraries that torch
-links statically) are left out. ``verlcompat abi --index-torch 2.8.0`` adds or replaces a
-release; the file then holds the same bytes wherever it is written.
+number per name that says where it is exported, and the sorted names, for all machines.
+Names that no extension can bind to (local to a function, in an unnamed namespace, of libraries
+that torch links statically) are left out. ``verlcompat abi --index-torch 2.8.0`` adds or
+replaces a release, and with ``--check`` compares it; the file then holds the same bytes
+wherever it is written.
 
-torch's libraries were edited after linking, so that names and hash table stand at their end:
-a release costs a pass over the whole compressed libraries, of which little is held.
+torch's libraries were edited after linking, so that names and hash table stand at their end,
+and symbols at their start: a release costs the two ends of the compressed libraries.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import InvalidVersion, Version
 
 from pytest_verlcompat.errors import UsageError, WheelFormatError
-from pytest_verlcompat.wheels.elf import parse_shared_object
-from pytest_verlcompat.wheels.images import keep_loaded_parts
+from pytest_verlcompat.wheels.elf import parse_exported
+from pytest_verlcompat.wheels.ends import EndsImage, EndUnreadableError, Packed
+from pytest_verlcompat.wheels.images import Image, SparseImage, keep_loaded_parts
 from pytest_verlcompat.wheels.symbols import cuda_majors
 
 if TYPE_CHECKING:
@@ -40,7 +42,10 @@ LIBRARIES = (
     "libtorch_python.so",
     "libtorch.so",
 )
-_FORMAT = 1
+DEFAULT_MACHINE = "x86_64"
+_FORMAT = 2
+_WHOLE_BYTES = 16 << 20
+_SMALL_BYTES = 96 << 20
 _DATA = "torch_exports.xz"
 _BINDABLE = re.compile(
     r"_Z(?!Z|GVZ|T[ISV]Z|GR)\w*?(?<!\d)(?:3c10|2at|5torch|6caffe2|4c10d)"
@@ -74,7 +79,7 @@ class ReleaseExports:
 
 
 class TorchExports:
-    """Names exported by every known release, answered by name."""
+    """Names exported by every known release for one machine, answered by name."""
 
     def __init__(
         self,
@@ -82,14 +87,17 @@ class TorchExports:
         *,
         names: Sequence[str],
         places: Sequence[tuple[int, ...]],
+        machine: str = DEFAULT_MACHINE,
     ) -> None:
         """Make a table.
 
         Args:
             releases: In version order; a release's place is its bit.
-            names: Sorted.
+            names: Sorted; some may be exported on other machines only.
             places: For each name, a bit set of releases for each of :data:`LIBRARIES`.
+            machine: As ELF files name it here, such as ``aarch64``.
         """
+        self.machine = machine
         self.releases = tuple(releases)
         self._names = names
         self._places = places
@@ -113,7 +121,7 @@ class TorchExports:
         bit = self._bits.get(parsed.public)
         if bit is None:
             raise UsageError(
-                f"the exports of torch {version} are not known here (known: "
+                f"the exports of torch {version} for {self.machine} are not known here (known: "
                 f"{', '.join(self.versions)}); add them with "
                 f"'verlcompat abi --index-torch {parsed.public}'"
             )
@@ -169,7 +177,29 @@ class TorchExports:
             return ()
         first = bisect.bisect_left(self._names, stem)
         last = bisect.bisect_left(self._names, stem + "\x7f")
-        return tuple(other for other in self._names[first:last] if other != name)
+        found = (other for other in self._names[first:last] if other != name)
+        return tuple(other for other in found if self.exporters(other))
+
+    def exported_by(self, version: str) -> ReleaseExports:
+        """Return everything that is known of the release *version*.
+
+        Raises:
+            UsageError: If that release was not indexed.
+        """
+        release = self.release(version)
+        bit = self._bits[release.version]
+        return ReleaseExports(
+            release=release,
+            names={
+                library: frozenset(
+                    name
+                    for name, places in zip(self._names, self._places, strict=True)
+                    if places[place] >> bit & 1
+                )
+                for place, library in enumerate(LIBRARIES)
+                if library in release.needed
+            },
+        )
 
 
 def reach(needed: Iterable[str], libraries: Mapping[str, Sequence[str]]) -> frozenset[str]:
@@ -214,11 +244,9 @@ def read_release(tree: FileTree, *, version: str, sha256: str | None) -> Release
     needed: dict[str, tuple[str, ...]] = {}
     for library in LIBRARIES:
         path = f"torch/lib/{library}"
-        if path not in present:
-            continue
-        found = parse_shared_object(keep_loaded_parts(tree.stream(path), label=path), exports=True)
-        names[library] = frozenset(filter(is_bindable, found.exported))
-        needed[library] = found.needed
+        if path in present:
+            needed[library], exported = _read_library(tree, path)
+            names[library] = frozenset(filter(is_bindable, exported))
     if "libc10.so" not in names:
         raise WheelFormatError("has no torch/lib/libc10.so", where=tree.label)
     majors = cuda_majors(soname for each in needed.values() for soname in each)
@@ -230,6 +258,22 @@ def read_release(tree: FileTree, *, version: str, sha256: str | None) -> Release
         needed=needed,
     )
     return ReleaseExports(release=release, names=names)
+
+
+def _read_library(tree: FileTree, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what the library at *path* needs and exports, reading its two ends if it is big."""
+    if isinstance(tree, Packed) and tree.member(path).compressed_bytes > _WHOLE_BYTES:
+        try:
+            return parse_exported(EndsImage(tree, path))
+        except EndUnreadableError:
+            pass  # it is read whole below
+    label = f"{tree.label}: {path}"
+    image: Image
+    if tree.size_bytes(path) <= _SMALL_BYTES:
+        image = SparseImage([(0, b"".join(tree.stream(path)))], label=label)
+    else:
+        image = keep_loaded_parts(tree.stream(path), label=label)
+    return parse_exported(image)
 
 
 def merge_exports(known: TorchExports, added: Iterable[ReleaseExports]) -> TorchExports:
@@ -256,47 +300,66 @@ def merge_exports(known: TorchExports, added: Iterable[ReleaseExports]) -> Torch
         )
         for name in ordered_names
     ]
-    return TorchExports(ordered, names=ordered_names, places=places)
+    return TorchExports(ordered, names=ordered_names, places=places, machine=known.machine)
 
 
-def render_exports(exports: TorchExports) -> bytes:
-    """Return *exports* in the form of the data file; equal tables give equal bytes."""
-    kinds = sorted(set(exports._places))  # noqa: SLF001 -- reader and writer of one format
-    number = {places: index for index, places in enumerate(kinds)}
+def render_exports(tables: Iterable[TorchExports]) -> bytes:
+    """Return *tables*, one a machine, in the form of the data file; equal ones give equal bytes."""
+    ordered = sorted((each for each in tables if each.releases), key=lambda table: table.machine)
+    merged: dict[str, list[int]] = {}
+    for place, table in enumerate(ordered):
+        for name, bits in zip(table._names, table._places, strict=True):  # noqa: SLF001 -- the writer of the format
+            if any(bits):
+                row = merged.setdefault(name, [0] * len(LIBRARIES) * len(ordered))
+                row[place * len(LIBRARIES) : (place + 1) * len(LIBRARIES)] = bits
+    names = sorted(merged)
+    places = [tuple(merged[name]) for name in names]
+    kinds = sorted(set(places))
+    number = {kind: index for index, kind in enumerate(kinds)}
     header = {
         "format": _FORMAT,
         "written_by": "verlcompat abi --index-torch VERSION...",
         "libraries": LIBRARIES,
-        "releases": [asdict(release) for release in exports.releases],
+        "machines": {
+            table.machine: [asdict(release) for release in table.releases] for table in ordered
+        },
         "places": kinds,
     }
-    column = " ".join(str(number[places]) for places in exports._places)  # noqa: SLF001 -- the same
-    names = "\n".join(exports._names)  # noqa: SLF001 -- the same
-    text = f"{json.dumps(header, sort_keys=True)}\n{column}\n{names}"
+    column = " ".join(str(number[each]) for each in places)
+    text = "\n".join([json.dumps(header, sort_keys=True), column, "\n".join(names)])
     return lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME)
 
 
-def parse_exports(body: bytes, *, label: str = _DATA) -> TorchExports:
-    """Return the table in *body*.
+def parse_exports(body: bytes, *, label: str = _DATA) -> dict[str, TorchExports]:
+    """Return the tables in *body*, by machine.
 
     Raises:
         WheelFormatError: If it is damaged or of another format.
     """
     try:
-        head, column, names = lzma.decompress(body).decode().split("\n", 2)
+        head, column, text = lzma.decompress(body).decode().split("\n", 2)
         header = json.loads(head)
-        kinds = [tuple(places) for places in header["places"]]
-        releases = [_parse_release(fields) for fields in header["releases"]]
-        places = [kinds[int(number)] for number in column.split()]
-        known = header["format"] == _FORMAT and tuple(header["libraries"]) == LIBRARIES
+        if header["format"] != _FORMAT or tuple(header["libraries"]) != LIBRARIES:
+            raise WheelFormatError("was written by another release of this program", where=label)
+        names = text.split("\n") if text else []
+        kinds = [tuple(each) for each in header["places"]]
+        numbers = [int(number) for number in column.split()]
+        tables: dict[str, TorchExports] = {}
+        for place, (machine, releases) in enumerate(sorted(header["machines"].items())):
+            own = slice(place * len(LIBRARIES), (place + 1) * len(LIBRARIES))
+            cut = [kind[own] for kind in kinds]
+            tables[machine] = TorchExports(
+                [_parse_release(fields) for fields in releases],
+                names=names,
+                places=[cut[number] for number in numbers],
+                machine=machine,
+            )
     except (lzma.LZMAError, ValueError, KeyError, TypeError, IndexError) as error:
         raise WheelFormatError(
             f"is damaged ({error}); write it again with 'verlcompat abi --index-torch'",
             where=label,
         ) from error
-    if not known:
-        raise WheelFormatError("was written by another release of this program", where=label)
-    return TorchExports(releases, names=names.split("\n") if names else [], places=places)
+    return tables
 
 
 def _parse_release(fields: dict[str, Any]) -> TorchRelease:
@@ -304,8 +367,8 @@ def _parse_release(fields: dict[str, Any]) -> TorchRelease:
     return TorchRelease(**{**fields, "needed": needed})
 
 
-def load_exports() -> TorchExports:
-    """Return the table shipped with this package, empty where there is none yet.
+def load_tables() -> dict[str, TorchExports]:
+    """Return the tables shipped with this package, by machine; empty where there is none yet.
 
     Raises:
         WheelFormatError: If the file is damaged.
@@ -313,5 +376,15 @@ def load_exports() -> TorchExports:
     try:
         body = (resources.files("pytest_verlcompat.wheels") / "data" / _DATA).read_bytes()
     except FileNotFoundError:
-        return TorchExports((), names=(), places=())
+        return {}
     return parse_exports(body)
+
+
+def load_exports(machine: str = DEFAULT_MACHINE) -> TorchExports:
+    """Return the table for *machine* that is shipped with this package, empty without one.
+
+    Raises:
+        WheelFormatError: If the file is damaged.
+    """
+    known = load_tables().get(machine)
+    return known or TorchExports((), names=(), places=(), machine=machine)

@@ -17,8 +17,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from pytest_verlcompat.errors import ElfFormatError, WheelFormatError
 from pytest_verlcompat.wheels.elf import SharedObject, parse_shared_object
-from pytest_verlcompat.wheels.fatbin import find_architectures
 from pytest_verlcompat.wheels.front import NotInFrontError, parse_front
+from pytest_verlcompat.wheels.gpu_code import read_image
 from pytest_verlcompat.wheels.images import FileImage, SparseImage, keep_loaded_parts
 from pytest_verlcompat.wheels.symbols import Binding, ExtensionNeeds, classify_needs
 
@@ -123,9 +123,7 @@ def read_file_needs(path: Path, *, name: str | None = None) -> ExtensionNeeds:
     """
     with FileImage(path) as image:
         found = parse_shared_object(image)
-        return classify_needs(
-            found, name=name or path.name, architectures=find_architectures(image)
-        )
+        return classify_needs(found, name=name or path.name, architectures=read_image(image))
 
 
 def read_installed_needs(tree: InstalledTree) -> WheelNeeds:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_verlcompat.checks.abi_live import LiveReport, check_installed, is_for_another_torch
+from pytest_verlcompat.checks.abi_distributions import is_for_another_torch
+from pytest_verlcompat.checks.abi_live import LiveReport, check_installed
 from pytest_verlcompat.errors import WheelFormatError
 from pytest_verlcompat.model.finding import Weight
 from tests.abi_objects import (
@@ -59,11 +60,13 @@ def test_extension_of_this_torch_has_no_finding(site: Path) -> None:
 
 def test_extension_of_another_torch_is_found(site: Path) -> None:
     """The missing name comes demangled, with the distribution that needs it."""
-    install(site, NEW_CHECK, "_ZN2at5emptyEv")
+    install(site, NEW_CHECK)
     (finding,) = check_installed(site).findings
 
     assert finding.cause.first_line == f"ext/_C.so: undefined symbol: {NEW_CHECK}"
     assert "unsigned int, bool" in (finding.cause.detail or "")
+    assert "exported by torch 2.10.0-" in (finding.cause.detail or "")
+    assert (finding.since, finding.until) == ("2.4.0", "2.9.1")
     assert (finding.consumer, finding.provider) == ("ext 1.0", "torch 2.9.1+cu128")
 
 
