@@ -94,6 +94,10 @@ class Environment:
             self.opened[path] = known
         return known
 
+    def open_loaded(self) -> list[Library]:
+        """Return the libraries that ``import torch`` has loaded."""
+        return [self.open(path) for path in set(self.loaded.values())]
+
     def locate(self, soname: str, *, by: Library) -> Path | None:
         """Return the file the loader would open for *soname*, needed by *by*; None for none."""
         if soname in self.loaded:

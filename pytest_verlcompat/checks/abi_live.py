@@ -28,6 +28,7 @@ from pytest_verlcompat.checks.abi_environment import Environment, Library
 from pytest_verlcompat.checks.abi_gpu import check_gpu_files
 from pytest_verlcompat.checks.abi_symbols import (
     ExtensionVerdict,
+    orphan_finding,
     silent_finding,
     undefined_finding,
 )
@@ -41,6 +42,7 @@ from pytest_verlcompat.wheels.symbols import (
     Origin,
     classify_needs,
     find_origin,
+    find_orphans,
     newest,
     origin_of_library,
 )
@@ -275,17 +277,22 @@ def _check_symbols(
     origins: frozenset[Origin],
 ) -> list[Finding]:
     """Return one finding for all names of *origins* that no reachable library exports."""
-    wanted = [
-        symbol.name
-        for symbol in parse_symbols(library.tables)
-        if not symbol.weak and find_origin(symbol) in origins
+    symbols = [
+        (find_origin(each), each.name) for each in parse_symbols(library.tables) if not each.weak
     ]
+    wanted = [each for origin, each in symbols if origin in origins]
     reached = [each for each in environment.closure(library).values() if each is not None]
     # What most names are found in comes first.
     reached.sort(key=lambda each: not each.path.name.startswith(("libtorch_cpu", "libc10")))
     missing = [
         name for name in wanted if not any(each.exports(name) for each in [*reached, library])
     ]
+    if not missing and Origin.TORCH in origins:
+        other = [each for origin, each in symbols if origin is Origin.OTHER]
+        orphans = find_orphans(other, needed=library.tables.needed)
+        givers = [*reached, *environment.open_loaded()] if orphans else []
+        missing = [each for each in orphans if not any(lib.exports(each) for lib in givers)]
+        return [orphan_finding(name, missing, consumer=consumer)] if missing else []
     if not missing:
         return []
     if missing[0].startswith("nccl"):

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pytest_verlcompat.checks.abi_breaks import SilentBreak, find_silent_break
+from pytest_verlcompat.checks.abi_distributions import is_for_another_torch
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.finding import Finding, Weight
 from pytest_verlcompat.model.outcome import Rung
-from pytest_verlcompat.wheels.symbols import Binding, ExtensionNeeds, demangle
+from pytest_verlcompat.wheels.symbols import Binding, ExtensionNeeds, demangle, find_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -76,13 +77,18 @@ def judge_extension(
 def find_abi_range(
     extensions: Iterable[ExtensionNeeds], *, exports: TorchExports
 ) -> tuple[str, ...]:
-    """Return the torch releases that export every symbol of all *extensions*, oldest first."""
+    """Return the torch releases that export every symbol of all *extensions*, oldest first.
+
+    Of several builds of one extension, each release is asked for the one that it would load.
+    """
     judged = list(extensions)
     return tuple(
         release.version
         for release in exports.releases
         if not any(
-            exports.missing(each.torch, needed=each.needed, release=release) for each in judged
+            exports.missing(each.torch, needed=each.needed, release=release)
+            for each in judged
+            if not is_for_another_torch(each.name, release.version)
         )
     )
 
@@ -135,6 +141,8 @@ def check(
             cause=Cause(kind="unreadable-extension", first_line=problem),
         )
     for extension in wheel.extensions:
+        if is_for_another_torch(extension.name, torch):
+            continue
         if extension.machine != exports.machine and extension.torch:
             yield _other_machine(
                 extension, known=exports.machine, consumer=consumer, provider=provider
@@ -145,6 +153,8 @@ def check(
             yield undefined_finding(verdict, exports=exports, consumer=consumer, provider=provider)
         elif verdict.other_cuda is not None:
             yield _other_cuda(verdict, release=release, consumer=consumer, provider=provider)
+        elif orphans := _orphans_of(extension):
+            yield orphan_finding(extension.name, orphans, consumer=consumer)
         elif verdict.silent_break is not None:
             yield silent_finding(
                 verdict.silent_break,
@@ -176,6 +186,29 @@ def silent_finding(
             kind="SIGABRT or SIGSEGV",
             first_line=f"{name}: {verb} in its initialisers, though every symbol is there",
             detail=f"built for torch {built_for}; {silent.what} ({silent.source})",
+        ),
+    )
+
+
+def _orphans_of(extension: ExtensionNeeds) -> tuple[str, ...]:
+    """Return what nobody gives to *extension*; of what binds to nothing of torch, nothing."""
+    return find_orphans(extension.other, needed=extension.needed) if extension.torch else ()
+
+
+def orphan_finding(name: str, missing: Sequence[str], *, consumer: str) -> Finding:
+    """Return the finding that names make which nobody gives to the object *name*."""
+    lines = [demangle(missing[0]), "nothing that it links to gives it: a part was not built"]
+    if missing[1:]:
+        lines.append(f"{len(missing) - 1} more missing: {', '.join(missing[1:_SHOWN])}")
+    return Finding(
+        code="undefined-symbol",
+        weight=Weight.BROKEN,
+        consumer=consumer,
+        provider="its own build",
+        cause=Cause(
+            kind="ImportError",
+            first_line=f"{name}: undefined symbol: {missing[0]}",
+            detail="\n".join(lines),
         ),
     )
 

@@ -44,8 +44,8 @@ def write_table(args: argparse.Namespace) -> int:
     """Return 0 after every known extension was judged against every torch."""
     started = time.monotonic()
     cache = None if args.no_cache else MemberCache(default_cache_folder())
-    exports = load_exports()
-    files = list(find_wheels(IndexClient.configured()))
+    exports = load_exports(_machine(args.platform))
+    files = list(find_wheels(IndexClient.configured(), platform=args.platform))
     rows = make_table(files, exports=exports, cache=cache, told=tell)
     duration_s = time.monotonic() - started
     if args.output is not None:
@@ -77,7 +77,7 @@ def index_torch(args: argparse.Namespace) -> int:
     """
     target = args.output or _DATA
     known = parse_exports(target.read_bytes()) if target.is_file() else load_tables()
-    machine = args.platform.partition("_2_")[2].partition("_")[2] or args.platform
+    machine = _machine(args.platform)
     table = known.get(machine) or TorchExports((), names=(), places=(), machine=machine)
     added: list[ReleaseExports] = []
     same = True
@@ -94,6 +94,12 @@ def index_torch(args: argparse.Namespace) -> int:
             known[machine] = merge_exports(table, added)
             _write_exports(known, target=target)
     return 0 if same else 1
+
+
+def _machine(platform: str) -> str:
+    """Return ``aarch64`` of ``manylinux_2_39_aarch64``."""
+    known = ("x86_64", "aarch64")
+    return next((machine for machine in known if platform.endswith(machine)), platform)
 
 
 def _torch_wheels(args: argparse.Namespace) -> Iterator[tuple[IndexFile, IndexClient]]:

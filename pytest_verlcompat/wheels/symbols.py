@@ -77,6 +77,8 @@ _TORCH_C = re.compile(r"aoti_torch_|torch_|THP|THC|c10_|aoti_")
 _CPP_RUNTIME = re.compile(
     r"_Z(?:T[ISV])?N?[KRO]*S[a-z]|_ZN[KRO]*10__cxxabiv|_Zn[aw]|_Zd[al]|__cxa_|GOMP_|omp_"
 )
+# Of the C library since 2.34 and of libdl before; a static CUDA runtime leaves them unversioned.
+_LOADER_NAME = re.compile(r"dl(?:open|close|sym|vsym|error|addr|addr1|info|iterate_phdr)")
 _PYTHON = re.compile(r"_?Py[A-Z_]")
 _DRIVER = re.compile(r"cu(?!da|blas|dnn|sparse|rand|fft|solver|tensor|pti|file)[A-Z]")
 _CUDA = re.compile(
@@ -131,6 +133,16 @@ def origin_of_library(soname: str) -> Origin:
     if _CUDA_NAMED.match(soname):
         return Origin.CUDA
     return Origin.SYSTEM if _SYSTEM_LIBRARY.match(soname) else Origin.OTHER
+
+
+def find_orphans(other: Iterable[str], *, needed: Iterable[str]) -> tuple[str, ...]:
+    """Return those of *other* that no library in *needed* is known to give; if unknown, none.
+
+    A kernel that was declared and not built is such a name. Libraries of others may give any.
+    """
+    if any(origin_of_library(soname) is Origin.OTHER for soname in needed):
+        return ()
+    return tuple(name for name in other if not _LOADER_NAME.fullmatch(name))
 
 
 def classify_needs(

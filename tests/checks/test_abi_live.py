@@ -138,6 +138,15 @@ def test_sibling_gives_what_it_exports(site: Path) -> None:
     assert lines(check_installed(site)) == []
 
 
+def test_kernel_that_was_not_built_is_missing(site: Path) -> None:
+    """A name of its own that nothing gives keeps it from loading as well."""
+    install(site, OLD_CHECK, "_ZN5flash12run_mha_fwd_Ev", "dlopen")
+    (finding,) = check_installed(site).findings
+
+    assert finding.cause.first_line == "ext/_C.so: undefined symbol: _ZN5flash12run_mha_fwd_Ev"
+    assert (finding.provider, finding.weight) == ("its own build", Weight.BROKEN)
+
+
 def test_driver_is_not_judged(site: Path, tmp_path: Path) -> None:
     """libcuda.so.1 and its names are nobody's fault here, on any machine."""
     driver = compile_shared(tmp_path / "libcuda.so.1", "int cuInit(void){return 0;}")

@@ -16,7 +16,12 @@ from pytest_verlcompat.checks.abi_symbols import (
 )
 from pytest_verlcompat.model.finding import Finding, Weight
 from pytest_verlcompat.wheels.archive import InstalledTree
-from pytest_verlcompat.wheels.exports import TorchExports, merge_exports, read_release
+from pytest_verlcompat.wheels.exports import (
+    TorchExports,
+    load_exports,
+    merge_exports,
+    read_release,
+)
 from pytest_verlcompat.wheels.needs import WheelNeeds, read_file_needs
 from tests.abi_objects import NEW_CHECK, OLD_CHECK, build_extension, build_torch
 
@@ -93,6 +98,34 @@ def test_symbol_that_nobody_exports_is_said_to_be_so(
     assert "exported by no torch release known here" in (found.cause.detail or "")
     assert "no release known here exports every symbol" in (found.cause.detail or "")
     assert (found.since, found.until) == ("2.8.0", "2.10.0")
+
+
+def test_build_for_another_torch_is_not_asked(tmp_path: Path, torch: Path) -> None:
+    """Of several builds in one wheel each release has its own."""
+    old = build_extension(tmp_path, needs=[OLD_CHECK], torch=torch, name="libx_torch29-cpu.so")
+    new = build_extension(tmp_path, needs=[NEW_CHECK], torch=torch, name="libx_torch210-cpu.so")
+    extensions = (read_file_needs(old), read_file_needs(new))
+    wheel = WheelNeeds(label="x", extensions=extensions, torch_pin=None, problems=())
+    shipped = load_exports()
+
+    assert list(check(wheel, exports=shipped, torch="2.9.1", consumer="x 1")) == []
+    assert list(check(wheel, exports=shipped, torch="2.10.0+cu128", consumer="x 1")) == []
+    assert "2.10.0" in find_abi_range(extensions, exports=shipped)
+
+
+def test_kernel_that_was_not_built_is_nobody_elses_fault(
+    tmp_path: Path, torch: Path, exports: TorchExports
+) -> None:
+    """A name of its own that nothing gives, but not where another library might give it."""
+    needs = needs_of(tmp_path, torch, OLD_CHECK, "run_mha_fwd", "dlopen")
+    (extension,) = needs.extensions
+    linked = replace(extension, needed=(*extension.needed, "libhelp.so"))
+
+    (found,) = findings(needs, exports, "2.9.1")
+
+    assert found.cause.first_line == "ext/_C.so: undefined symbol: run_mha_fwd"
+    assert found.provider == "its own build"
+    assert findings(replace(needs, extensions=(linked,)), exports, "2.9.1") == []
 
 
 def test_driver_and_python_are_not_asked_of_torch(
