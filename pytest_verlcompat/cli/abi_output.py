@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.checks.abi_symbols import render_versions
 from pytest_verlcompat.model.finding import Weight
+from pytest_verlcompat.wheels.symbols import newest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+_SHOWN = 6
 
 
 def print_result(result: dict[str, Any]) -> None:
@@ -33,7 +37,7 @@ def print_result(result: dict[str, Any]) -> None:
             print(f"  {words}: torch {render_versions(result[key], known)}")
     if result["built_for"]:
         print(f"  built for torch {render_versions(result['built_for'], known)}, by {_by(result)}")
-    for line in render_gpu_code(result["gpu_code"]):
+    for line in [*_render_needs(result["extensions"]), *render_gpu_code(result["gpu_code"])]:
         print(f"  {line}")
     for problem in result["problems"]:
         print(f"  not judged: {problem}")
@@ -41,6 +45,26 @@ def print_result(result: dict[str, Any]) -> None:
         print(f"  {result['fallback']}")
     cost = f"{result['bytes_read']} bytes in {result['requests']} requests"
     print(f"  read {cost}, {result['duration_s']:.1f} s")
+
+
+def _render_needs(extensions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield lines on what else the loader has to find."""
+    bindings = Counter(each["binding"] for each in extensions)
+    yield "binds to " + ", ".join(f"{words}: {count}" for words, count in sorted(bindings.items()))
+    floors = [
+        f"{name} {floor}"
+        for name, key in (("glibc", "glibc"), ("GLIBCXX", "glibcxx"))
+        if (floor := newest((f"G{each[key]}" for each in extensions if each[key]), prefix="G"))
+    ]
+    majors = sorted({major for each in extensions for major in each["cuda"]})
+    floors += [f"CUDA {major}" for major in majors]
+    if floors:
+        yield f"needs {', '.join(floors)}"
+    for key, words in (("nccl", "names of NCCL"), ("driver", "names of the driver's libcuda")):
+        names = sorted({name for each in extensions for name in each[key]})
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            yield f"needs {words}: {', '.join(names[:_SHOWN])}{more}"
 
 
 def _by(result: Mapping[str, Any]) -> str:

@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING
 from pytest_verlcompat.errors import ElfFormatError, WheelFormatError
 from pytest_verlcompat.wheels.archive import InstalledTree
 from pytest_verlcompat.wheels.ends import Packed
-from pytest_verlcompat.wheels.fatbin import find_architectures, scan_architectures
+from pytest_verlcompat.wheels.fatbin import (
+    find_architectures,
+    scan_architectures,
+    sort_architectures,
+)
 from pytest_verlcompat.wheels.images import FileImage
 from pytest_verlcompat.wheels.zipped import WheelFile
 
@@ -29,6 +33,7 @@ REMOTE_BYTES = 3 << 20
 """What is read of a wheel on an index for its GPU code, unless all of it is asked for."""
 _KEY = "\0gpu-code.1"
 _LIBRARY = re.compile(r"\.so(\.\d+)*$")
+_CUBIN = re.compile(r"(?<![a-z])sm_?(\d{2,3}[af]?)[^/]*\.cubin$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +67,11 @@ def read_gpu_code(
         WheelFormatError: If the tree itself cannot be read.
         IndexUnavailableError: If it is remote and the server fails.
     """
-    names = [name for name in tree.names() if _LIBRARY.search(name)]
+    everything = tree.names()
+    names = [name for name in everything if _LIBRARY.search(name)]
     if isinstance(tree, InstalledTree):
         return _read_files(tree, names)
+    loose = _name_cubins(everything)
     digest = tree.digest if cache else None
     known = _load(cache, digest) if cache and digest else {}
     costs = {name: _cost_bytes(tree, name) for name in names}
@@ -85,7 +92,19 @@ def read_gpu_code(
         left = None if left is None else left - costs[name]
     if cache and digest and len(found) > len(known):
         cache.save(digest, {_KEY: json.dumps(found, sort_keys=True).encode()})
-    return GpuCode(architectures=found, unread=unread, problems=tuple(problems))
+    return GpuCode(architectures=found | loose, unread=unread, problems=tuple(problems))
+
+
+def _name_cubins(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return what the names of loose kernels say, as one entry for all of them.
+
+    flashinfer-cubin holds sixteen thousand of them, and no shared object.
+    """
+    found = [match[1] for name in names if (match := _CUBIN.search(name))]
+    if not found:
+        return {}
+    architectures = sort_architectures(f"sm_{number}" for number in found)
+    return {f"{len(found)} files *.cubin, by their names": architectures}
 
 
 def _load(cache: MemberCache, digest: str) -> dict[str, tuple[str, ...]]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.wheels.archive import FileTree, InstalledTree
     from pytest_verlcompat.wheels.cache import MemberCache
 
-_KEY = "\0needs.1"
+_KEY = "\0needs.2"
 _LIBRARY = re.compile(r"\.so(\.\d+)*$")
 _WHOLE_BYTES = 3 << 20
 _FRONT_BYTES = 1 << 16
@@ -188,4 +188,5 @@ def _decode_extension(fields: dict[str, Any]) -> ExtensionNeeds:
         key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
     }
     values["binding"] = Binding(values["binding"])
+    values["versions"] = {key: tuple(names) for key, names in values["versions"].items()}
     return ExtensionNeeds(**values)

@@ -7,14 +7,14 @@ it in the environment under test.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pytest_verlcompat.wheels.elf import SharedObject, Symbol
 
@@ -67,6 +67,10 @@ class ExtensionNeeds:
     """Newest GLIBCXX_ version needed: the floor of libstdc++."""
     cuda: tuple[int, ...]
     """CUDA majors its libraries name."""
+    soname: str | None = None
+    """DT_SONAME; None where there is none, or only the start of the file was read."""
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Symbol versions it needs, by soname."""
     architectures: tuple[str, ...] | None = None
     """GPU code it carries (``sm_90``, ``compute_90`` for PTX); None where it was not read."""
 
@@ -178,6 +182,8 @@ def classify_needs(
         glibc=newest(versions, prefix="GLIBC_"),
         glibcxx=newest(versions, prefix="GLIBCXX_"),
         cuda=cuda_majors(found.needed),
+        soname=found.soname,
+        versions=found.versions,
         architectures=architectures,
     )
 

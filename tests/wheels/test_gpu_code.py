@@ -94,6 +94,18 @@ def test_what_costs_too_much_is_named_with_its_cost(
     assert not found.is_whole
 
 
+def test_loose_kernels_are_told_by_their_names(tmp_path: Path) -> None:
+    """A wheel of kernels without a shared object still says for which GPUs it is."""
+    path = tmp_path / "cubin-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("gemm_sm100f.cubin", "fmha_Sm90a_x.cubin", "notes_sm80.txt"):
+            archive.writestr(f"cubin/{name}", b"")
+    with WheelFile(path) as wheel:
+        found = read_gpu_code(wheel)
+
+    assert found.architectures == {"2 files *.cubin, by their names": ("sm_90a", "sm_100f")}
+
+
 class _Nothing:
     """No wheel is of this class."""
 
