@@ -99,17 +99,28 @@ def check_installed(root: Path, *, capabilities: Iterable[tuple[int, int]] = ())
                 scanned += len(names)
                 files = {name: root / name for name in names}
                 findings += _check_devices(files, devices=devices, owner=owner)
-                for name in names:
-                    if is_for_another_torch(name, torch):
-                        continue
-                    found = _judge(environment, name=name, owner=owner, torch=torch)
-                    if found is not None:
-                        judged.append(name)
-                        findings += found
+                for name, found in _judge_all(environment, names, owner=owner, torch=torch):
+                    judged.append(name)
+                    findings += found
             findings += _foreign_libraries(environment)
     return LiveReport(
         torch=torch, judged=tuple(judged), scanned=scanned, findings=tuple(soften(findings))
     )
+
+
+def _judge_all(
+    environment: Environment, names: Iterable[str], *, owner: str, torch: str
+) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield each object that binds to torch, with what is wrong with it."""
+    for name in names:
+        if is_for_another_torch(name, torch):
+            continue
+        try:
+            found = _judge(environment, name=name, owner=owner, torch=torch)
+        except ElfFormatError as error:
+            found = [_unreadable(name, error, consumer=owner)]
+        if found is not None:
+            yield name, found
 
 
 def _check_devices(
@@ -129,34 +140,34 @@ def _load_torch(environment: Environment, *, torch: str) -> list[Finding]:
             continue
         try:
             library = environment.open(path)
+            for soname, needed in environment.closure(library).items():
+                if needed is not None:
+                    environment.loaded[soname] = needed.path
+            environment.loaded[name] = path
+            if name == "libtorch_cuda.so":
+                findings += _check_symbols(
+                    environment,
+                    library,
+                    name=f"torch/lib/{name}",
+                    consumer=f"torch {torch}",
+                    torch=torch,
+                    origins=frozenset({Origin.NCCL}),
+                )
         except ElfFormatError as error:
             findings.append(_unreadable(f"torch/lib/{name}", error, consumer=f"torch {torch}"))
-            continue
-        for soname, needed in environment.closure(library).items():
-            if needed is not None:
-                environment.loaded[soname] = needed.path
-        environment.loaded[name] = path
-        if name == "libtorch_cuda.so":
-            findings += _check_symbols(
-                environment,
-                library,
-                name=f"torch/lib/{name}",
-                consumer=f"torch {torch}",
-                torch=torch,
-                origins=frozenset({Origin.NCCL}),
-            )
     environment.loaded.update(preloaded(environment.root))
     return findings
 
 
 def _judge(environment: Environment, *, name: str, owner: str, torch: str) -> list[Finding] | None:
-    """Return what is wrong with the object *name*, or None if it does not concern torch."""
+    """Return what is wrong with the object *name*, or None if it does not concern torch.
+
+    Raises:
+        ElfFormatError: If it cannot be read, or a library of torch cannot.
+    """
     path = environment.root / name
-    try:
-        with FileImage(path, label=name) as image:
-            sonames = Tables(image).needed
-    except ElfFormatError as error:
-        return [_unreadable(name, error, consumer=owner)]
+    with FileImage(path, label=name) as image:
+        sonames = Tables(image).needed
     if not any(origin_of_library(soname) is Origin.TORCH for soname in sonames):
         return None
     library = environment.open(path)

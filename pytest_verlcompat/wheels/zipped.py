@@ -116,7 +116,7 @@ def _members(
     infos: Sequence[zipfile.ZipInfo], *, directory_start: int, label: str
 ) -> Iterator[Member]:
     offsets = sorted({info.header_offset for info in infos})
-    ends = dict(zip(offsets, [*offsets[1:], directory_start], strict=True))
+    ends = dict(zip(offsets, [*offsets[1:], directory_start], strict=bool(offsets)))
     for info in infos:
         if info.is_dir():
             continue

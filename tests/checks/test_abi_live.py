@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -229,6 +230,26 @@ def test_unreadable_object_does_not_hide_the_rest(site: Path, kind: str) -> None
     assert [finding.code for finding in found] == ["unreadable-extension", "undefined-symbol"]
     assert found[0].weight is Weight.UNKNOWN
     assert found[0].cause.first_line.startswith("bad/_B.so: ")
+
+
+def test_damaged_library_of_torch_is_told_and_the_rest_is_judged(site: Path) -> None:
+    """Tables that point out of the file end one look, not the check."""
+    install(site, OLD_CHECK)
+    library = site / "torch" / "lib" / "libc10_cuda.so"
+    body = bytearray(library.read_bytes())
+    place = next(
+        start
+        for start in range(0, len(body) - 24, 8)
+        if struct.unpack_from("<Q", body, start)[0] == 6
+        and struct.unpack_from("<Q", body, start + 16)[0] == 10
+    )
+    body[place + 8 : place + 16] = struct.pack("<Q", 1 << 60)
+    library.write_bytes(bytes(body))
+
+    found = check_installed(site).findings
+
+    assert {finding.code for finding in found} == {"unreadable-extension"}
+    assert any(finding.consumer == "ext 1.0" for finding in found)
 
 
 def test_environment_without_torch_has_nothing_to_judge(tmp_path: Path) -> None:
