@@ -227,11 +227,29 @@ def undefined_finding(
         cause=Cause(
             kind="ImportError",
             first_line=f"{extension.name}: undefined symbol: {verdict.missing[0]}",
-            detail=explain_missing(verdict, exports=exports),
+            detail="\n".join(
+                [
+                    explain_missing(verdict, exports=exports),
+                    *_say_without_cuda(verdict, exports=exports, provider=provider),
+                ]
+            ),
         ),
         since=holds[0],
         until=holds[1],
     )
+
+
+def _say_without_cuda(
+    verdict: ExtensionVerdict, *, exports: TorchExports, provider: str
+) -> Iterator[str]:
+    """Yield a line if the torch that was read has no CUDA, and the extension wants it."""
+    version = provider.removeprefix("torch ").partition("+")[0]
+    known = {release.version: release for release in exports.releases}
+    if verdict.extension.cuda and version in known and known[version].cuda is None:
+        yield (
+            f"{known[version].wheel}, which is what is known of that release, has no CUDA; "
+            "a build with CUDA from another index is not known here"
+        )
 
 
 def _other_cuda(

@@ -153,6 +153,20 @@ def test_other_cuda_major_is_a_finding_of_its_own(
     assert findings(needs, exports, "2.9.1+cu128") == []
 
 
+def test_torch_that_was_read_without_cuda_is_said_to_be_so(tmp_path: Path, torch: Path) -> None:
+    """The index serves torch 2.9 for aarch64 without CUDA, and others serve it with."""
+    needs = needs_of(tmp_path, torch, OLD_CHECK)
+    extension = replace(needs.extensions[0], machine="aarch64", cuda=(12,))
+    wheel = replace(needs, extensions=(extension,))
+    exports = load_exports("aarch64")
+
+    (found,) = check(wheel, exports=exports, torch="2.9.0", consumer="ext 1.0")
+
+    detail = found.cause.detail or ""
+    assert detail.endswith("has no CUDA; a build with CUDA from another index is not known here")
+    assert "aarch64.whl" in detail
+
+
 def test_unreadable_object_is_unknown_not_good(exports: TorchExports) -> None:
     """What could not be read is said, and reddens nothing."""
     needs = WheelNeeds(label="x", extensions=(), torch_pin=None, problems=("a.so: damaged",))
