@@ -49,6 +49,9 @@ def print_result(result: dict[str, Any]) -> None:
 
 def _render_needs(extensions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield lines on what else the loader has to find."""
+    if not extensions:
+        yield "has no shared object"
+        return
     bindings = Counter(each["binding"] for each in extensions)
     yield "binds to " + ", ".join(f"{words}: {count}" for words, count in sorted(bindings.items()))
     floors = [

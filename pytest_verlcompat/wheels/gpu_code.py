@@ -33,7 +33,7 @@ REMOTE_BYTES = 3 << 20
 """What is read of a wheel on an index for its GPU code, unless all of it is asked for."""
 _KEY = "\0gpu-code.1"
 _LIBRARY = re.compile(r"\.so(\.\d+)*$")
-_CUBIN = re.compile(r"(?<![a-z])sm_?(\d{2,3}[af]?)[^/]*\.cubin$", re.IGNORECASE)
+_CUBIN = re.compile(r"(?:(?<![A-Za-z])sm|Sm)_?(\d{2,3}[af]?)[^/]*\.cubin$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
