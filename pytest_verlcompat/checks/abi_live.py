@@ -25,13 +25,9 @@ from pytest_verlcompat.checks.abi_distributions import (
     torch_version,
 )
 from pytest_verlcompat.checks.abi_environment import Environment, Library
+from pytest_verlcompat.checks.abi_findings import orphan_finding, silent_finding, unmet_finding
 from pytest_verlcompat.checks.abi_gpu import check_gpu_files
-from pytest_verlcompat.checks.abi_symbols import (
-    ExtensionVerdict,
-    orphan_finding,
-    silent_finding,
-    undefined_finding,
-)
+from pytest_verlcompat.checks.abi_symbols import ExtensionVerdict, undefined_finding
 from pytest_verlcompat.checks.abi_tolerance import soften
 from pytest_verlcompat.errors import ElfFormatError, WheelFormatError
 from pytest_verlcompat.model.cause import Cause
@@ -48,7 +44,7 @@ from pytest_verlcompat.wheels.symbols import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -307,28 +303,13 @@ def _check_symbols(
     if not missing:
         return []
     if missing[0].startswith("nccl"):
-        return [_old_nccl(name, missing, consumer=consumer)]
+        return [unmet_finding(name, missing, consumer=consumer, provider="the installed NCCL")]
     needs = classify_needs(parse_shared_object(library.tables.image), name=name)
     verdict = ExtensionVerdict(extension=needs, missing=tuple(missing), other_cuda=None)
     exports = environment.exports(needs.machine)
     return [
         undefined_finding(verdict, exports=exports, consumer=consumer, provider=f"torch {torch}")
     ]
-
-
-def _old_nccl(name: str, missing: Sequence[str], *, consumer: str) -> Finding:
-    more = f"{len(missing) - 1} more missing: {', '.join(missing[1:12])}"
-    return Finding(
-        code="undefined-symbol",
-        weight=Weight.BROKEN,
-        consumer=consumer,
-        provider="the installed NCCL",
-        cause=Cause(
-            kind="ImportError",
-            first_line=f"{name}: undefined symbol: {missing[0]}",
-            detail=more if missing[1:] else None,
-        ),
-    )
 
 
 def _unreadable(name: str, error: ElfFormatError, *, consumer: str) -> Finding:

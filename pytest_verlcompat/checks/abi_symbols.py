@@ -15,6 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pytest_verlcompat.checks.abi_breaks import SilentBreak, find_silent_break
 from pytest_verlcompat.checks.abi_distributions import is_for_another_torch
+from pytest_verlcompat.checks.abi_findings import orphan_finding, silent_finding
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.finding import Finding, Weight
@@ -166,51 +167,9 @@ def check(
             )
 
 
-def silent_finding(
-    silent: SilentBreak,
-    name: str,
-    *,
-    is_certain: bool,
-    built_for: str,
-    consumer: str,
-    provider: str,
-) -> Finding:
-    """Return the finding that *silent* makes of the extension *name*."""
-    verb = "crashes" if is_certain else "may crash"
-    return Finding(
-        code="silent-abi-break",
-        weight=Weight.BROKEN if is_certain else Weight.SUSPECT,
-        consumer=consumer,
-        provider=provider,
-        cause=Cause(
-            kind="SIGABRT or SIGSEGV",
-            first_line=f"{name}: {verb} in its initialisers, though every symbol is there",
-            detail=f"built for torch {built_for}; {silent.what} ({silent.source})",
-        ),
-    )
-
-
 def _orphans_of(extension: ExtensionNeeds) -> tuple[str, ...]:
     """Return what nobody gives to *extension*; of what binds to nothing of torch, nothing."""
     return find_orphans(extension.other, needed=extension.needed) if extension.torch else ()
-
-
-def orphan_finding(name: str, missing: Sequence[str], *, consumer: str) -> Finding:
-    """Return the finding that names make which nobody gives to the object *name*."""
-    lines = [demangle(missing[0]), "nothing that it links to gives it: a part was not built"]
-    if missing[1:]:
-        lines.append(f"{len(missing) - 1} more missing: {', '.join(missing[1:_SHOWN])}")
-    return Finding(
-        code="undefined-symbol",
-        weight=Weight.BROKEN,
-        consumer=consumer,
-        provider="its own build",
-        cause=Cause(
-            kind="ImportError",
-            first_line=f"{name}: undefined symbol: {missing[0]}",
-            detail="\n".join(lines),
-        ),
-    )
 
 
 def undefined_finding(
