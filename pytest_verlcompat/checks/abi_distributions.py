@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _PRELOADED = re.compile(r"\"([a-z0-9_]+)\"[,:] *\"(lib[A-Za-z_-]+\.so\.\*\[0-9\])\"")
 _FOR_TORCH = re.compile(r"torch[_-]?(\d)\.?(\d{1,2})(?!\d)")
+_LABEL = re.compile(r"\+[a-z0-9.]*?torch(\d+\.\d+)")
 _RECORDED = re.compile(rb"^\"?([^,\"\n]+\.so(?:\.\d+)*)\"?,", re.MULTILINE)
 
 
@@ -40,15 +41,25 @@ def is_for_another_torch(name: str, torch: str) -> bool:
     return [tagged[1], tagged[2]] != torch.partition("+")[0].split(".")[:2]
 
 
+def labelled_torch(text: str) -> str | None:
+    """Return the minor release of torch that a local version in *text* names, None for none.
+
+    Source: ``setup.py`` of flash-attn 2.8.3, whose builds are called
+    ``2.8.3+cu12torch2.8cxx11abiTRUE``, read 2026-11-20.
+    """
+    found = _LABEL.search(text)
+    return found[1] if found else None
+
+
 def exact_pin(root: Path, owner: str) -> str | None:
-    """Return the release of torch that *owner* pins exactly, None for none."""
+    """Return the release of torch that *owner* pins or is labelled for, None for neither."""
     try:
         path = root / f"{owner.replace(' ', '-')}.dist-info" / "METADATA"
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
+        return labelled_torch(owner)
     pin = re.search(r"^Requires-Dist: torch *\(? *== *([0-9][0-9.]*)\)? *$", text, re.MULTILINE)
-    return pin[1] if pin else None
+    return pin[1] if pin else labelled_torch(owner)
 
 
 def recorded_objects(root: Path) -> Iterator[tuple[str, list[str]]]:

@@ -66,7 +66,7 @@ class Environment:
     foreign: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     """Distribution to libraries of others that are missing, to what asks for them."""
     pin: str | None = None
-    """Release of torch that the metadata of that distribution pins with ``==``."""
+    """Release of torch that this distribution pins with ``==``, or is labelled for."""
     known: dict[str, TorchExports] = field(default_factory=dict)
     """What releases of torch export, by machine; read once something is missing."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pytest_verlcompat.checks.abi_breaks import SilentBreak, find_silent_break
-from pytest_verlcompat.checks.abi_distributions import is_for_another_torch
+from pytest_verlcompat.checks.abi_distributions import is_for_another_torch, labelled_torch
 from pytest_verlcompat.checks.abi_findings import orphan_finding, silent_finding
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.model.cause import Cause
@@ -95,8 +95,15 @@ def find_abi_range(
 
 
 def find_built_for(wheel: WheelNeeds, *, exports: TorchExports) -> tuple[str, ...]:
-    """Return the releases *wheel* may have been built against: by symbols, then by its pin."""
+    """Return the releases *wheel* may have been built against.
+
+    By symbols, then by the torch that its file name is labelled with, then by its pin.
+    """
     fits = find_abi_range((e for e in wheel.extensions if e.torch), exports=exports)
+    label = labelled_torch(wheel.label)
+    if label is not None:
+        labelled = tuple(version for version in fits if version.startswith(f"{label}."))
+        return labelled or fits
     try:
         pinned = [version for version in fits if version in SpecifierSet(wheel.torch_pin or "")]
     except InvalidSpecifier:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +71,23 @@ def test_wheel_that_pins_one_side_crashes_on_the_other(tmp_path: Path) -> None:
     assert find_built_for(wheel, exports=exports) == ("2.8.0",)
     assert find_crashes(wheel, exports=exports)[0] == "2.9.0"
     assert list(check(wheel, exports=exports, torch="2.7.1", consumer="ext 1.0")) == []
+
+
+def test_label_of_a_local_build_tells_what_it_was_built_for(tmp_path: Path) -> None:
+    """flash-attn's builds name torch in their version, and pin nothing."""
+    torch = build_torch(tmp_path / "site", version="2.9.1+cu128")
+    path = build_extension(torch, needs=["_ZN5torch7Library4_defEv"], torch=torch)
+    version = "2.8.3+cu12torch2.8cxx11abiTRUE"
+    record(torch, name="flash_attn", version=version, files=["ext/_C.so"])
+    label = f"flash_attn-{version}-cp312-cp312-linux_x86_64.whl"
+    extension = read_file_needs(path, name="ext/_C.so")
+    bound = replace(extension, torch=("_ZN5torch11CppFunctionD1Ev",))
+    wheel = WheelNeeds(label=label, extensions=(bound,), torch_pin="", problems=())
+
+    codes = [finding.code for finding in check_installed(torch).findings]
+
+    assert "silent-abi-break" in codes
+    assert find_built_for(wheel, exports=load_exports()) == ("2.8.0",)
 
 
 def test_installed_extension_is_judged_by_the_pin_of_its_distribution(tmp_path: Path) -> None:
