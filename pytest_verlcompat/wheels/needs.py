@@ -17,6 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from pytest_verlcompat.errors import ElfFormatError, WheelFormatError
 from pytest_verlcompat.wheels.elf import SharedObject, parse_shared_object
+from pytest_verlcompat.wheels.ends import EndsImage, EndUnreadableError, Packed
 from pytest_verlcompat.wheels.front import NotInFrontError, parse_front
 from pytest_verlcompat.wheels.gpu_code import read_image
 from pytest_verlcompat.wheels.images import FileImage, SparseImage, keep_loaded_parts
@@ -110,9 +111,18 @@ def read_object(tree: FileTree, name: str) -> SharedObject:
     except NotInFrontError:
         if size <= _WHOLE_BYTES:
             image = SparseImage([(0, tree.read_prefix(name, size))], label=label)
-        else:
-            image = keep_loaded_parts(tree.stream(name), label=label)
-        return parse_shared_object(image, exports=True)
+            return parse_shared_object(image, exports=True)
+        return _read_edited(tree, name, label=label)
+
+
+def _read_edited(tree: FileTree, name: str, *, label: str) -> SharedObject:
+    """Return a big object whose tables were moved to its end, by its ends or else whole."""
+    if isinstance(tree, Packed):
+        try:
+            return parse_shared_object(EndsImage(tree, name), exports=True)
+        except EndUnreadableError:
+            pass  # it is read whole below
+    return parse_shared_object(keep_loaded_parts(tree.stream(name), label=label), exports=True)
 
 
 def read_file_needs(path: Path, *, name: str | None = None) -> ExtensionNeeds:
