@@ -22,10 +22,10 @@ from pytest_verlcompat.wheels.exports import (
     load_tables,
     merge_exports,
     parse_exports,
-    read_release,
     render_exports,
 )
 from pytest_verlcompat.wheels.index import IndexClient, IndexFile, choose_wheel
+from pytest_verlcompat.wheels.torch_release import read_release
 
 if TYPE_CHECKING:
     import argparse

@@ -113,6 +113,8 @@ def print_finding(finding: dict[str, Any]) -> None:
     """Print one finding, its detail indented."""
     cause = finding["cause"]
     mark = "unknown: " if finding["weight"] == Weight.UNKNOWN.value else ""
+    if finding["code"] == "no-code-for-gpu":
+        mark = f"{finding['consumer']}: "
     print(f"  {mark}{cause['first_line']}")
     for line in (cause["detail"] or "").splitlines():
         print(f"    {line}")

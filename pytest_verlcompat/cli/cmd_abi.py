@@ -56,7 +56,7 @@ from pytest_verlcompat.wheels.needs import WheelNeeds, read_file_needs, read_nee
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_verlcompat.wheels.symbols import ExtensionNeeds
 
@@ -155,11 +155,9 @@ def _judge(
     if torch is not None:
         findings = tuple(check(needs, exports=exports, torch=torch, consumer=consumer))
     broken = any(each.weight is Weight.BROKEN or each.code == OTHER_CUDA for each in findings)
-    # What was not read may hold the code that is looked for.
-    for device in devices if gpu_code.is_whole else ():
-        findings += tuple(
-            check_gpu_code(gpu_code.architectures, capability=device, consumer=consumer)
-        )
+    findings += tuple(
+        _check_devices(gpu_code, devices=devices, consumer=consumer, exports=exports, torch=torch)
+    )
     too_wide, too_narrow = find_pin_mismatch(needs.torch_pin, fits=fits, known=exports.versions)
     return {
         "target": consumer,
@@ -187,6 +185,24 @@ def _judge(
         "requests": read[1],
         "duration_s": round(time.monotonic() - started, 3),
     }
+
+
+def _check_devices(
+    gpu_code: GpuCode,
+    *,
+    devices: Iterable[tuple[int, int]],
+    consumer: str,
+    exports: TorchExports,
+    torch: str | None,
+) -> Iterator[Finding]:
+    """Yield who has no code for a device: the torch it stands beside, and the target itself."""
+    listed = exports.release(torch).architectures if torch is not None else ()
+    for device in devices:
+        yield from check_gpu_code(
+            {"its list of architectures": listed}, capability=device, consumer=f"torch {torch}"
+        )
+        if gpu_code.is_whole:  # what was not read may hold the code that is looked for
+            yield from check_gpu_code(gpu_code.architectures, capability=device, consumer=consumer)
 
 
 def _choose_table(

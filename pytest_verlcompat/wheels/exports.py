@@ -14,6 +14,7 @@ and symbols at their start: a release costs the two ends of the compressed libra
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import json
 import lzma
 import re
@@ -24,15 +25,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import InvalidVersion, Version
 
 from pytest_verlcompat.errors import UsageError, WheelFormatError
-from pytest_verlcompat.wheels.elf import parse_exported
-from pytest_verlcompat.wheels.ends import EndsImage, EndUnreadableError, Packed
-from pytest_verlcompat.wheels.images import Image, SparseImage, keep_loaded_parts
-from pytest_verlcompat.wheels.symbols import cuda_majors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from pytest_verlcompat.wheels.archive import FileTree
 
 LIBRARIES = (
     "libc10.so",
@@ -44,8 +39,6 @@ LIBRARIES = (
 )
 DEFAULT_MACHINE = "x86_64"
 _FORMAT = 2
-_WHOLE_BYTES = 16 << 20
-_SMALL_BYTES = 96 << 20
 _DATA = "torch_exports.xz"
 _BINDABLE = re.compile(
     r"_Z(?!Z|GVZ|T[ISV]Z|GR)\w*?(?<!\d)(?:3c10|2at|5torch|6caffe2|4c10d)"
@@ -67,6 +60,8 @@ class TorchRelease:
     """CUDA major its libraries name; None for a build without CUDA."""
     needed: Mapping[str, tuple[str, ...]]
     """DT_NEEDED of each library."""
+    architectures: tuple[str, ...] = ()
+    """GPUs that its kernels were compiled for, as it says itself; empty where it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +124,9 @@ class TorchExports:
         if parsed.local is None:
             return found
         label = _LOCAL_CUDA.fullmatch(parsed.local)
-        return TorchRelease(
-            version=found.version,
-            wheel=found.wheel,
-            sha256=found.sha256,
-            cuda=int(label[1]) if label else None,
-            needed=found.needed,
-        )
+        cuda = int(label[1]) if label else None
+        # Builds for another CUDA are compiled for other GPUs.
+        return dataclasses.replace(found, cuda=cuda, architectures=())
 
     def exporters(self, name: str) -> dict[str, tuple[str, ...]]:
         """Return library to the releases in which it exports *name*."""
@@ -232,50 +223,6 @@ def is_bindable(name: str) -> bool:
     return bool(_BINDABLE.match(name)) and not _NOT_BINDABLE.search(name)
 
 
-def read_release(tree: FileTree, *, version: str, sha256: str | None) -> ReleaseExports:
-    """Return what the libraries of the torch wheel or installation *tree* export.
-
-    Raises:
-        WheelFormatError: If it holds none of torch's libraries.
-        ElfFormatError: If one of them cannot be read.
-    """
-    present = set(tree.names())
-    names: dict[str, frozenset[str]] = {}
-    needed: dict[str, tuple[str, ...]] = {}
-    for library in LIBRARIES:
-        path = f"torch/lib/{library}"
-        if path in present:
-            needed[library], exported = _read_library(tree, path)
-            names[library] = frozenset(filter(is_bindable, exported))
-    if "libc10.so" not in names:
-        raise WheelFormatError("has no torch/lib/libc10.so", where=tree.label)
-    majors = cuda_majors(soname for each in needed.values() for soname in each)
-    release = TorchRelease(
-        version=version,
-        wheel=tree.label,
-        sha256=sha256,
-        cuda=majors[0] if majors else None,
-        needed=needed,
-    )
-    return ReleaseExports(release=release, names=names)
-
-
-def _read_library(tree: FileTree, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what the library at *path* needs and exports, reading its two ends if it is big."""
-    if isinstance(tree, Packed) and tree.member(path).compressed_bytes > _WHOLE_BYTES:
-        try:
-            return parse_exported(EndsImage(tree, path))
-        except EndUnreadableError:
-            pass  # it is read whole below
-    label = f"{tree.label}: {path}"
-    image: Image
-    if tree.size_bytes(path) <= _SMALL_BYTES:
-        image = SparseImage([(0, b"".join(tree.stream(path)))], label=label)
-    else:
-        image = keep_loaded_parts(tree.stream(path), label=label)
-    return parse_exported(image)
-
-
 def merge_exports(known: TorchExports, added: Iterable[ReleaseExports]) -> TorchExports:
     """Return *known* with the releases *added*, which replace those of the same version."""
     table: dict[str, dict[str, set[str]]] = {}
@@ -364,7 +311,8 @@ def parse_exports(body: bytes, *, label: str = _DATA) -> dict[str, TorchExports]
 
 def _parse_release(fields: dict[str, Any]) -> TorchRelease:
     needed = {library: tuple(sonames) for library, sonames in fields["needed"].items()}
-    return TorchRelease(**{**fields, "needed": needed})
+    architectures = tuple(fields["architectures"])
+    return TorchRelease(**{**fields, "needed": needed, "architectures": architectures})
 
 
 def load_tables() -> dict[str, TorchExports]:

@@ -18,10 +18,10 @@ from pytest_verlcompat.wheels.exports import (
     TorchExports,
     load_tables,
     merge_exports,
-    read_release,
     render_exports,
 )
 from pytest_verlcompat.wheels.index import IndexClient, choose_wheel
+from pytest_verlcompat.wheels.torch_release import read_release
 from tests.figures import FOLDER, write_figures
 
 NAME = "abi_index"

@@ -110,6 +110,21 @@ def test_file_that_is_gone_is_left_to_others(tmp_path: Path) -> None:
     assert list(check_gpu_files(files, capability=(9, 0), consumer="ext 1.0")) == []
 
 
+def test_torch_of_the_index_is_asked_for_its_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A release without code for the device is told, another build of it is not judged."""
+    path = compile_shared(tmp_path / "_K.so", define("one"))
+
+    def told(torch: str) -> bool:
+        main(["abi", str(path), "--torch", torch, "--gpu", "7.0"])
+        return f"torch {torch}: CUDA error: no kernel image" in capsys.readouterr().out
+
+    assert told("2.11.0")
+    assert not told("2.8.0")
+    assert not told("2.11.0+cu126")
+
+
 def test_command_prints_gpu_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of an installed environment when asked, of a file always."""
     site = build_torch(tmp_path / "site")
@@ -119,6 +134,6 @@ def test_command_prints_gpu_code(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["abi", str(path), "--gpu", "8.0"]) == 0
     assert main(["abi", "--python", str(site), "--gpu-code", "--json"]) == 0
     out = capsys.readouterr().out
-    assert "  CUDA error: no kernel image is available for execution on the device\n" in out
+    assert f"  {path}: CUDA error: no kernel image is available for execution" in out
     assert "  GPU code for compute_90, sm_90a: _K.so\n" in out
     assert '"ext/_C.so": []' in out

@@ -20,9 +20,9 @@ from pytest_verlcompat.wheels.exports import (
     TorchExports,
     load_exports,
     merge_exports,
-    read_release,
 )
 from pytest_verlcompat.wheels.needs import WheelNeeds, read_file_needs
+from pytest_verlcompat.wheels.torch_release import read_release
 from tests.abi_objects import NEW_CHECK, OLD_CHECK, build_extension, build_torch
 
 if TYPE_CHECKING:

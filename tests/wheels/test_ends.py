@@ -11,8 +11,8 @@ import pytest
 from pytest_verlcompat.errors import ElfFormatError
 from pytest_verlcompat.wheels.elf import parse_exported
 from pytest_verlcompat.wheels.ends import EndsImage, EndUnreadableError
-from pytest_verlcompat.wheels.exports import read_release
 from pytest_verlcompat.wheels.images import FileImage
+from pytest_verlcompat.wheels.torch_release import read_release
 from pytest_verlcompat.wheels.zipped import WheelFile
 from tests.abi_objects import compile_shared, define
 
@@ -122,7 +122,7 @@ def test_release_is_the_same_by_ends_and_whole(
         archive.write(c10, "torch/lib/libc10.so")
     with CountingWheel(path) as wheel:
         whole = read_release(wheel, version="3.0", sha256=None)
-        monkeypatch.setattr("pytest_verlcompat.wheels.exports._WHOLE_BYTES", 1 << 20)
+        monkeypatch.setattr("pytest_verlcompat.wheels.torch_release._WHOLE_BYTES", 1 << 20)
         ends = read_release(wheel, version="3.0", sha256=None)
 
         assert ends == whole
