@@ -67,6 +67,8 @@ class Environment:
     """Distribution to libraries of others that are missing, to what asks for them."""
     pin: str | None = None
     """Release of torch that this distribution pins with ``==``, or is labelled for."""
+    built_for: tuple[str, ...] | None = None
+    """Releases that export every symbol of that distribution; None while nobody asked."""
     known: dict[str, TorchExports] = field(default_factory=dict)
     """What releases of torch export, by machine; read once something is missing."""
 

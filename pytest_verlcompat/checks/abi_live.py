@@ -16,7 +16,7 @@ import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.checks.abi_breaks import find_silent_break
+from pytest_verlcompat.checks.abi_breaks import SILENT_BREAKS, find_silent_break
 from pytest_verlcompat.checks.abi_distributions import (
     exact_pin,
     is_for_another_torch,
@@ -27,12 +27,17 @@ from pytest_verlcompat.checks.abi_distributions import (
 from pytest_verlcompat.checks.abi_environment import Environment, Library
 from pytest_verlcompat.checks.abi_findings import orphan_finding, silent_finding, unmet_finding
 from pytest_verlcompat.checks.abi_gpu import check_gpu_files
-from pytest_verlcompat.checks.abi_symbols import ExtensionVerdict, undefined_finding
+from pytest_verlcompat.checks.abi_symbols import (
+    ExtensionVerdict,
+    find_abi_range,
+    undefined_finding,
+)
 from pytest_verlcompat.checks.abi_tolerance import soften
 from pytest_verlcompat.errors import ElfFormatError, WheelFormatError
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.finding import Finding, Weight
 from pytest_verlcompat.wheels.elf import Tables, parse_shared_object, parse_symbols
+from pytest_verlcompat.wheels.exports import DEFAULT_MACHINE
 from pytest_verlcompat.wheels.images import FileImage
 from pytest_verlcompat.wheels.symbols import (
     Origin,
@@ -46,6 +51,8 @@ from pytest_verlcompat.wheels.symbols import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from pytest_verlcompat.wheels.symbols import ExtensionNeeds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +97,7 @@ def check_installed(root: Path, *, capabilities: Iterable[tuple[int, int]] = ())
                 owner=f"torch {torch}",
             )
             for owner, names in recorded_objects(root):
-                environment.pin = exact_pin(root, owner)
+                environment.pin, environment.built_for = exact_pin(root, owner), None
                 environment.owned = {name.rpartition("/")[2]: root / name for name in names}
                 scanned += len(names)
                 files = {name: root / name for name in names}
@@ -251,15 +258,15 @@ def _check_floors(library: Library, *, name: str, owner: str) -> list[Finding]:
 def _check_silent_breaks(
     environment: Environment, library: Library, *, name: str, owner: str, torch: str
 ) -> list[Finding]:
-    """Return a finding where the owner's pin on torch and the installed one straddle a break.
+    """Return a finding where what the owner was built for and the installed torch straddle a break.
 
-    Without an exact pin nothing tells cheaply what the extension was built for.
+    What it was built for is what it pins or is labelled for, and else what its symbols say.
     """
-    pinned = environment.pin
-    if pinned is None:
-        return []
     names = [s.name for s in parse_symbols(library.tables) if find_origin(s) is Origin.TORCH]
-    found = find_silent_break(names, built_for=[pinned], torch=torch)
+    if not any(each.concerns(names) for each in SILENT_BREAKS):
+        return []
+    built_for = [environment.pin] if environment.pin else _symbols_built_for(environment)
+    found = find_silent_break(names, built_for=built_for, torch=torch)
     if found is None:
         return []
     return [
@@ -267,11 +274,27 @@ def _check_silent_breaks(
             found[0],
             name,
             is_certain=found[1],
-            built_for=pinned,
+            built_for=", ".join(built_for),
             consumer=owner,
             provider=f"torch {torch}",
         )
     ]
+
+
+def _symbols_built_for(environment: Environment) -> tuple[str, ...]:
+    """Return the releases that export every symbol of the distribution that is judged."""
+    if environment.built_for is None:
+        needs: list[ExtensionNeeds] = []
+        for path in environment.owned.values():
+            with contextlib.suppress(ElfFormatError):  # told when it is judged itself
+                library = environment.open(path)
+                needs.append(
+                    classify_needs(parse_shared_object(library.tables.image), name=path.name)
+                )
+        bound = [each for each in needs if each.torch]
+        exports = environment.exports(bound[0].machine if bound else DEFAULT_MACHINE)
+        environment.built_for = find_abi_range(bound, exports=exports) if bound else ()
+    return environment.built_for
 
 
 def _check_symbols(
