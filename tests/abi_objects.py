@@ -37,6 +37,26 @@ def use(*names: str) -> str:
     return f"{calls}int entry(void) {{ return {body}; }}\n"
 
 
+def gpu_code(*architectures: str) -> str:
+    """Return C code with a fat binary for these, such as ``sm_90a``, a container for each."""
+    lines = []
+    for name in architectures:
+        kind, _, number = name.partition("_")
+        flags = {"a": 1 << 20, "f": 1 << 21}.get(number[-1], 0) | 0x11
+        lines += [".long 0xba55ed50", ".short 1, 16", ".quad 96"]
+        lines += [
+            f".short {2 if kind == 'sm' else 1}, 257",
+            ".long 64",
+            ".quad 32",
+            ".quad 0",
+            ".short 8, 1",
+            f".long {number.rstrip('af')}",
+        ]
+        lines += [".quad 0", f".quad {flags}", ".zero 16", ".zero 32", ".zero 8"]
+    body = "\\n".join(['.section .nv_fatbin,\\"a\\"', ".balign 8", *lines, ".previous"])
+    return f'__asm__("{body}");\n'
+
+
 def link(*libraries: Path) -> list[str]:
     """Return compiler flags that make an object need *libraries*, even unused."""
     folders = [f"-L{library.parent}" for library in libraries]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_verlcompat.errors import ElfFormatError
 from pytest_verlcompat.wheels.elf import GnuHash, Tables, parse_shared_object
+from pytest_verlcompat.wheels.exports import TorchExports, load_tables
 from pytest_verlcompat.wheels.images import FileImage
 from pytest_verlcompat.wheels.loader import load_loader_cache
 from pytest_verlcompat.wheels.symbols import Origin, origin_of_library
@@ -65,7 +66,17 @@ class Environment:
     foreign: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     """Distribution to libraries of others that are missing, to what asks for them."""
     pin: str | None = None
-    """Release of torch that the metadata of that distribution pins with ``==``."""
+    """Release of torch that this distribution pins with ``==``, or is labelled for."""
+    built_for: tuple[str, ...] | None = None
+    """Releases that export every symbol of that distribution; None while nobody asked."""
+    known: dict[str, TorchExports] = field(default_factory=dict)
+    """What releases of torch export, by machine; read once something is missing."""
+
+    def exports(self, machine: str) -> TorchExports:
+        """Return what is known of torch's releases for *machine*."""
+        if not self.known:
+            self.known.update(load_tables())
+        return self.known.get(machine) or TorchExports((), names=(), places=(), machine=machine)
 
     def open(self, path: Path) -> Library:
         """Return the library at *path*.
@@ -84,6 +95,10 @@ class Environment:
                 known = Library(path, tables, None, names)
             self.opened[path] = known
         return known
+
+    def open_loaded(self) -> list[Library]:
+        """Return the libraries that ``import torch`` has loaded."""
+        return [self.open(path) for path in set(self.loaded.values())]
 
     def locate(self, soname: str, *, by: Library) -> Path | None:
         """Return the file the loader would open for *soname*, needed by *by*; None for none."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 import pytest_verlcompat
 from pytest_verlcompat.checks.abi_symbols import RUNG
+from pytest_verlcompat.checks.abi_tolerance import soften
 from pytest_verlcompat.model.codec import encode
 from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.finding import Finding, Weight
@@ -21,28 +20,6 @@ if TYPE_CHECKING:
     from pytest_verlcompat.model.machine import Machine
 
 SUBJECT = "abi_symbols"
-
-NEEDED = frozenset(
-    {
-        "flash-attn",
-        "flash-attn-3",
-        "flashinfer-jit-cache",
-        "sgl-kernel",
-        "sglang-kernel",
-        "torch",
-        "torchvision",
-        "transformer-engine-torch",
-        "vllm",
-        "xformers",
-    }
-)
-"""Distributions whose extensions an engine or trainer cannot do without.
-
-Findings about others are kept in the record and do not fail it: torchao, which SGLang 0.5.5 pins
-at a release built for an older torch, goes on without its extension.
-
-Source: ``torchao/__init__.py`` of torchao 0.9.0, where loading it is guarded, read 2026-11-20.
-"""
 
 
 def evidence_of_environment(
@@ -85,7 +62,7 @@ def evidence_of_wheels(
         duration_s: Wall clock of reading and judging.
     """
     return _evidence(
-        findings,
+        tuple(soften(findings)),
         torch=torch,
         judged=judged,
         lacks=() if judged else ("extensions",),
@@ -93,11 +70,6 @@ def evidence_of_wheels(
         machine=machine,
         duration_s=duration_s,
     )
-
-
-def _is_needed(consumer: str) -> bool:
-    """Return whether a run stands or falls with the extensions of *consumer*."""
-    return canonicalize_name(consumer.partition(" ")[0]) in NEEDED
 
 
 def _evidence(
@@ -110,9 +82,7 @@ def _evidence(
     machine: Machine,
     duration_s: float,
 ) -> Evidence:
-    broken = [
-        each for each in findings if each.weight is Weight.BROKEN and _is_needed(each.consumer)
-    ]
+    broken = [each for each in findings if each.weight is Weight.BROKEN]
     outcome = Outcome.FAILED if broken else Outcome.SKIPPED if lacks else Outcome.PASSED
     return Evidence(
         cell_id=cell_id,

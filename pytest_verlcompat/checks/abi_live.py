@@ -13,34 +13,46 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.checks.abi_breaks import find_silent_break
+from pytest_verlcompat.checks.abi_breaks import SILENT_BREAKS, find_silent_break
+from pytest_verlcompat.checks.abi_distributions import (
+    exact_pin,
+    is_for_another_torch,
+    preloaded,
+    recorded_objects,
+    torch_version,
+)
 from pytest_verlcompat.checks.abi_environment import Environment, Library
-from pytest_verlcompat.checks.abi_symbols import silent_finding
+from pytest_verlcompat.checks.abi_findings import orphan_finding, silent_finding, unmet_finding
+from pytest_verlcompat.checks.abi_gpu import check_gpu_files
+from pytest_verlcompat.checks.abi_symbols import (
+    ExtensionVerdict,
+    find_abi_range,
+    undefined_finding,
+)
+from pytest_verlcompat.checks.abi_tolerance import soften
 from pytest_verlcompat.errors import ElfFormatError, WheelFormatError
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.finding import Finding, Weight
-from pytest_verlcompat.wheels.elf import Tables, parse_symbols
+from pytest_verlcompat.wheels.elf import Tables, parse_shared_object, parse_symbols
+from pytest_verlcompat.wheels.exports import DEFAULT_MACHINE
 from pytest_verlcompat.wheels.images import FileImage
 from pytest_verlcompat.wheels.symbols import (
     Origin,
-    demangle,
+    classify_needs,
     find_origin,
+    find_orphans,
     newest,
     origin_of_library,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-
-_PRELOADED = re.compile(r"\"([a-z0-9_]+)\"[,:] *\"(lib[A-Za-z_-]+\.so\.\*\[0-9\])\"")
-_FOR_TORCH = re.compile(r"torch[_-]?(\d)\.?(\d{1,2})(?!\d)")
-_RECORDED = re.compile(rb"^\"?([^,\"\n]+\.so(?:\.\d+)*)\"?,", re.MULTILINE)
+    from pytest_verlcompat.wheels.symbols import ExtensionNeeds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +68,12 @@ class LiveReport:
     findings: tuple[Finding, ...]
 
 
-def check_installed(root: Path) -> LiveReport:
+def check_installed(root: Path, *, capabilities: Iterable[tuple[int, int]] = ()) -> LiveReport:
     """Return what keeps extensions in the site-packages *root* from loading.
+
+    Args:
+        root: The folder.
+        capabilities: Compute capabilities of the devices at hand; their GPU code is looked for.
 
     Raises:
         WheelFormatError: If *root* is not a folder.
@@ -66,7 +82,8 @@ def check_installed(root: Path) -> LiveReport:
         raise WheelFormatError(
             "is not a folder; give the site-packages of an environment", where=str(root)
         )
-    torch = _torch_version(root)
+    torch = torch_version(root)
+    devices = sorted(set(capabilities))
     with contextlib.ExitStack() as stack:
         environment = Environment(root=root, stack=stack)
         findings: list[Finding] = []
@@ -74,42 +91,46 @@ def check_installed(root: Path) -> LiveReport:
         scanned = 0
         if torch is not None:
             findings += _load_torch(environment, torch=torch)
-            for owner, names in _recorded_objects(root):
-                environment.pin = _exact_pin(root, owner)
+            findings += _check_devices(
+                {"torch/lib/libtorch_cuda.so": root / "torch" / "lib" / "libtorch_cuda.so"},
+                devices=devices,
+                owner=f"torch {torch}",
+            )
+            for owner, names in recorded_objects(root):
+                environment.pin, environment.built_for = exact_pin(root, owner), None
                 environment.owned = {name.rpartition("/")[2]: root / name for name in names}
                 scanned += len(names)
-                for name in names:
-                    if is_for_another_torch(name, torch):
-                        continue
-                    found = _judge(environment, name=name, owner=owner, torch=torch)
-                    if found is not None:
-                        judged.append(name)
-                        findings += found
+                files = {name: root / name for name in names}
+                findings += _check_devices(files, devices=devices, owner=owner)
+                for name, found in _judge_all(environment, names, owner=owner, torch=torch):
+                    judged.append(name)
+                    findings += found
             findings += _foreign_libraries(environment)
-    return LiveReport(torch=torch, judged=tuple(judged), scanned=scanned, findings=tuple(findings))
+    return LiveReport(
+        torch=torch, judged=tuple(judged), scanned=scanned, findings=tuple(soften(findings))
+    )
 
 
-def is_for_another_torch(name: str, torch: str) -> bool:
-    """Return whether the file *name* says that it was built for another release than *torch*.
+def _judge_all(
+    environment: Environment, names: Iterable[str], *, owner: str, torch: str
+) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield each object that binds to torch, with what is wrong with it."""
+    for name in names:
+        if is_for_another_torch(name, torch):
+            continue
+        try:
+            found = _judge(environment, name=name, owner=owner, torch=torch)
+        except ElfFormatError as error:
+            found = [_unreadable(name, error, consumer=owner)]
+        if found is not None:
+            yield name, found
 
-    Some distributions carry one build a release of torch and load the one whose name fits.
 
-    Source: ``core.py`` of torch-c-dlpack-ext 0.1.5, read 2026-11-20.
-    """
-    tagged = _FOR_TORCH.search(name.rpartition("/")[2])
-    if tagged is None:
-        return False
-    return [tagged[1], tagged[2]] != torch.partition("+")[0].split(".")[:2]
-
-
-def _torch_version(root: Path) -> str | None:
-    """Return the version of torch with its local label, as torch itself tells it."""
-    try:
-        text = (root / "torch" / "version.py").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    told = re.search(r"^__version__ *(?:: *\w+ *)?= *['\"]([^'\"]+)", text, re.MULTILINE)
-    return told[1] if told else None
+def _check_devices(
+    files: Mapping[str, Path], *, devices: Iterable[tuple[int, int]], owner: str
+) -> Iterator[Finding]:
+    for device in devices:
+        yield from check_gpu_files(files, capability=device, consumer=owner)
 
 
 def _load_torch(environment: Environment, *, torch: str) -> list[Finding]:
@@ -122,80 +143,34 @@ def _load_torch(environment: Environment, *, torch: str) -> list[Finding]:
             continue
         try:
             library = environment.open(path)
+            for soname, needed in environment.closure(library).items():
+                if needed is not None:
+                    environment.loaded[soname] = needed.path
+            environment.loaded[name] = path
+            if name == "libtorch_cuda.so":
+                findings += _check_symbols(
+                    environment,
+                    library,
+                    name=f"torch/lib/{name}",
+                    consumer=f"torch {torch}",
+                    torch=torch,
+                    origins=frozenset({Origin.NCCL}),
+                )
         except ElfFormatError as error:
             findings.append(_unreadable(f"torch/lib/{name}", error, consumer=f"torch {torch}"))
-            continue
-        for soname, needed in environment.closure(library).items():
-            if needed is not None:
-                environment.loaded[soname] = needed.path
-        environment.loaded[name] = path
-        if name == "libtorch_cuda.so":
-            findings += _check_symbols(
-                environment,
-                library,
-                name=f"torch/lib/{name}",
-                consumer=f"torch {torch}",
-                torch=torch,
-                origins=frozenset({Origin.NCCL}),
-            )
-    environment.loaded.update(_preloaded(environment.root))
+    environment.loaded.update(preloaded(environment.root))
     return findings
 
 
-def _preloaded(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield soname and file of the CUDA libraries that ``import torch`` opens by name.
-
-    torch names them in its ``__init__``: those that libraries of wheels need and have no path
-    to, such as NVRTC, which nothing of torch itself links to.
-
-    Source: ``_load_global_deps`` in ``torch/__init__.py`` of torch 2.8.0 and 2.11.0, read
-    2026-11-20.
-    """
-    try:
-        text = (root / "torch" / "__init__.py").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return
-    for folder, pattern in _PRELOADED.findall(text):
-        for path in sorted(root.glob(f"nvidia/*/lib/{pattern}")):
-            if path.parts[-3] == folder or path.parts[-3].startswith("cu1"):
-                yield path.name, path
-
-
-def _exact_pin(root: Path, owner: str) -> str | None:
-    """Return the release of torch that *owner* pins exactly, None for none."""
-    try:
-        path = root / f"{owner.replace(' ', '-')}.dist-info" / "METADATA"
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    pin = re.search(r"^Requires-Dist: torch *\(? *== *([0-9][0-9.]*)\)? *$", text, re.MULTILINE)
-    return pin[1] if pin else None
-
-
-def _recorded_objects(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield name and version of each distribution, with its shared objects inside of *root*."""
-    for record in sorted(root.glob("*.dist-info/RECORD")):
-        name, _, version = record.parent.name.removesuffix(".dist-info").rpartition("-")
-        if name == "torch" or name.startswith(("nvidia_", "triton")):
-            continue
-        try:
-            body = record.read_bytes()
-        except OSError:
-            continue
-        paths = [match[1].decode("utf-8", "replace") for match in _RECORDED.finditer(body)]
-        inside = [path for path in paths if ".." not in path.split("/") and path[0] != "/"]
-        if inside:
-            yield f"{name} {version}", inside
-
-
 def _judge(environment: Environment, *, name: str, owner: str, torch: str) -> list[Finding] | None:
-    """Return what is wrong with the object *name*, or None if it does not concern torch."""
+    """Return what is wrong with the object *name*, or None if it does not concern torch.
+
+    Raises:
+        ElfFormatError: If it cannot be read, or a library of torch cannot.
+    """
     path = environment.root / name
-    try:
-        with FileImage(path, label=name) as image:
-            sonames = Tables(image).needed
-    except ElfFormatError as error:
-        return [_unreadable(name, error, consumer=owner)]
+    with FileImage(path, label=name) as image:
+        sonames = Tables(image).needed
     if not any(origin_of_library(soname) is Origin.TORCH for soname in sonames):
         return None
     library = environment.open(path)
@@ -283,15 +258,15 @@ def _check_floors(library: Library, *, name: str, owner: str) -> list[Finding]:
 def _check_silent_breaks(
     environment: Environment, library: Library, *, name: str, owner: str, torch: str
 ) -> list[Finding]:
-    """Return a finding where the owner's pin on torch and the installed one straddle a break.
+    """Return a finding where what the owner was built for and the installed torch straddle a break.
 
-    Without an exact pin nothing tells cheaply what the extension was built for.
+    What it was built for is what it pins or is labelled for, and else what its symbols say.
     """
-    pinned = environment.pin
-    if pinned is None:
-        return []
     names = [s.name for s in parse_symbols(library.tables) if find_origin(s) is Origin.TORCH]
-    found = find_silent_break(names, built_for=[pinned], torch=torch)
+    if not any(each.concerns(names) for each in SILENT_BREAKS):
+        return []
+    built_for = [environment.pin] if environment.pin else _symbols_built_for(environment)
+    found = find_silent_break(names, built_for=built_for, torch=torch)
     if found is None:
         return []
     return [
@@ -299,11 +274,27 @@ def _check_silent_breaks(
             found[0],
             name,
             is_certain=found[1],
-            built_for=pinned,
+            built_for=", ".join(built_for),
             consumer=owner,
             provider=f"torch {torch}",
         )
     ]
+
+
+def _symbols_built_for(environment: Environment) -> tuple[str, ...]:
+    """Return the releases that export every symbol of the distribution that is judged."""
+    if environment.built_for is None:
+        needs: list[ExtensionNeeds] = []
+        for path in environment.owned.values():
+            with contextlib.suppress(ElfFormatError):  # told when it is judged itself
+                library = environment.open(path)
+                needs.append(
+                    classify_needs(parse_shared_object(library.tables.image), name=path.name)
+                )
+        bound = [each for each in needs if each.torch]
+        exports = environment.exports(bound[0].machine if bound else DEFAULT_MACHINE)
+        environment.built_for = find_abi_range(bound, exports=exports) if bound else ()
+    return environment.built_for
 
 
 def _check_symbols(
@@ -316,35 +307,31 @@ def _check_symbols(
     origins: frozenset[Origin],
 ) -> list[Finding]:
     """Return one finding for all names of *origins* that no reachable library exports."""
-    wanted = [
-        symbol.name
-        for symbol in parse_symbols(library.tables)
-        if not symbol.weak and find_origin(symbol) in origins
+    symbols = [
+        (find_origin(each), each.name) for each in parse_symbols(library.tables) if not each.weak
     ]
+    wanted = [each for origin, each in symbols if origin in origins]
     reached = [each for each in environment.closure(library).values() if each is not None]
     # What most names are found in comes first.
     reached.sort(key=lambda each: not each.path.name.startswith(("libtorch_cpu", "libc10")))
     missing = [
         name for name in wanted if not any(each.exports(name) for each in [*reached, library])
     ]
+    if not missing and Origin.TORCH in origins:
+        other = [each for origin, each in symbols if origin is Origin.OTHER]
+        orphans = find_orphans(other, needed=library.tables.needed)
+        givers = [*reached, *environment.open_loaded()] if orphans else []
+        missing = [each for each in orphans if not any(lib.exports(each) for lib in givers)]
+        return [orphan_finding(name, missing, consumer=consumer)] if missing else []
     if not missing:
         return []
-    nccl = missing[0].startswith("nccl")
-    detail = demangle(missing[0])
-    if len(missing) > 1:
-        detail += f"\n{len(missing) - 1} more missing: " + ", ".join(missing[1:12])
+    if missing[0].startswith("nccl"):
+        return [unmet_finding(name, missing, consumer=consumer, provider="the installed NCCL")]
+    needs = classify_needs(parse_shared_object(library.tables.image), name=name)
+    verdict = ExtensionVerdict(extension=needs, missing=tuple(missing), other_cuda=None)
+    exports = environment.exports(needs.machine)
     return [
-        Finding(
-            code="undefined-symbol",
-            weight=Weight.BROKEN,
-            consumer=consumer,
-            provider="the installed NCCL" if nccl else f"torch {torch}",
-            cause=Cause(
-                kind="ImportError",
-                first_line=f"{name}: undefined symbol: {missing[0]}",
-                detail=detail,
-            ),
-        )
+        undefined_finding(verdict, exports=exports, consumer=consumer, provider=f"torch {torch}")
     ]
 
 

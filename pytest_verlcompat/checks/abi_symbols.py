@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pytest_verlcompat.checks.abi_breaks import SilentBreak, find_silent_break
+from pytest_verlcompat.checks.abi_distributions import is_for_another_torch, labelled_torch
+from pytest_verlcompat.checks.abi_findings import orphan_finding, silent_finding
+from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.finding import Finding, Weight
 from pytest_verlcompat.model.outcome import Rung
-from pytest_verlcompat.wheels.symbols import Binding, ExtensionNeeds, demangle
+from pytest_verlcompat.wheels.symbols import Binding, ExtensionNeeds, demangle, find_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +32,6 @@ TITLE = "Extensions find every symbol that they need in torch"
 RUNG = Rung.LOADS
 OTHER_CUDA = "other-cuda-major"
 _SHOWN = 12
-_MACHINE = "x86_64"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,20 +78,32 @@ def judge_extension(
 def find_abi_range(
     extensions: Iterable[ExtensionNeeds], *, exports: TorchExports
 ) -> tuple[str, ...]:
-    """Return the torch releases that export every symbol of all *extensions*, oldest first."""
+    """Return the torch releases that export every symbol of all *extensions*, oldest first.
+
+    Of several builds of one extension, each release is asked for the one that it would load.
+    """
     judged = list(extensions)
     return tuple(
         release.version
         for release in exports.releases
         if not any(
-            exports.missing(each.torch, needed=each.needed, release=release) for each in judged
+            exports.missing(each.torch, needed=each.needed, release=release)
+            for each in judged
+            if not is_for_another_torch(each.name, release.version)
         )
     )
 
 
 def find_built_for(wheel: WheelNeeds, *, exports: TorchExports) -> tuple[str, ...]:
-    """Return the releases *wheel* may have been built against: by symbols, then by its pin."""
+    """Return the releases *wheel* may have been built against.
+
+    By symbols, then by the torch that its file name is labelled with, then by its pin.
+    """
     fits = find_abi_range((e for e in wheel.extensions if e.torch), exports=exports)
+    label = labelled_torch(wheel.label)
+    if label is not None:
+        labelled = tuple(version for version in fits if version.startswith(f"{label}."))
+        return labelled or fits
     try:
         pinned = [version for version in fits if version in SpecifierSet(wheel.torch_pin or "")]
     except InvalidSpecifier:
@@ -135,14 +149,20 @@ def check(
             cause=Cause(kind="unreadable-extension", first_line=problem),
         )
     for extension in wheel.extensions:
-        if extension.machine != _MACHINE and extension.torch:
-            yield _other_machine(extension, consumer=consumer, provider=provider)
+        if is_for_another_torch(extension.name, torch):
+            continue
+        if extension.machine != exports.machine and extension.torch:
+            yield _other_machine(
+                extension, known=exports.machine, consumer=consumer, provider=provider
+            )
             continue
         verdict = judge_extension(extension, exports=exports, release=release, built_for=built_for)
         if verdict.missing:
-            yield _undefined(verdict, exports=exports, consumer=consumer, provider=provider)
+            yield undefined_finding(verdict, exports=exports, consumer=consumer, provider=provider)
         elif verdict.other_cuda is not None:
             yield _other_cuda(verdict, release=release, consumer=consumer, provider=provider)
+        elif orphans := _orphans_of(extension):
+            yield orphan_finding(extension.name, orphans, consumer=consumer)
         elif verdict.silent_break is not None:
             yield silent_finding(
                 verdict.silent_break,
@@ -154,33 +174,15 @@ def check(
             )
 
 
-def silent_finding(
-    silent: SilentBreak,
-    name: str,
-    *,
-    is_certain: bool,
-    built_for: str,
-    consumer: str,
-    provider: str,
-) -> Finding:
-    """Return the finding that *silent* makes of the extension *name*."""
-    verb = "crashes" if is_certain else "may crash"
-    return Finding(
-        code="silent-abi-break",
-        weight=Weight.BROKEN if is_certain else Weight.SUSPECT,
-        consumer=consumer,
-        provider=provider,
-        cause=Cause(
-            kind="SIGABRT or SIGSEGV",
-            first_line=f"{name}: {verb} in its initialisers, though every symbol is there",
-            detail=f"built for torch {built_for}; {silent.what} ({silent.source})",
-        ),
-    )
+def _orphans_of(extension: ExtensionNeeds) -> tuple[str, ...]:
+    """Return what nobody gives to *extension*; of what binds to nothing of torch, nothing."""
+    return find_orphans(extension.other, needed=extension.needed) if extension.torch else ()
 
 
-def _undefined(
+def undefined_finding(
     verdict: ExtensionVerdict, *, exports: TorchExports, consumer: str, provider: str
 ) -> Finding:
+    """Return the finding that the missing names of *verdict* make."""
     extension = verdict.extension
     holds = _run_of_failure(extension, exports=exports, torch=provider.removeprefix("torch "))
     return Finding(
@@ -191,11 +193,29 @@ def _undefined(
         cause=Cause(
             kind="ImportError",
             first_line=f"{extension.name}: undefined symbol: {verdict.missing[0]}",
-            detail=explain_missing(verdict, exports=exports),
+            detail="\n".join(
+                [
+                    explain_missing(verdict, exports=exports),
+                    *_say_without_cuda(verdict, exports=exports, provider=provider),
+                ]
+            ),
         ),
         since=holds[0],
         until=holds[1],
     )
+
+
+def _say_without_cuda(
+    verdict: ExtensionVerdict, *, exports: TorchExports, provider: str
+) -> Iterator[str]:
+    """Yield a line if the torch that was read has no CUDA, and the extension wants it."""
+    version = provider.removeprefix("torch ").partition("+")[0]
+    known = {release.version: release for release in exports.releases}
+    if verdict.extension.cuda and version in known and known[version].cuda is None:
+        yield (
+            f"{known[version].wheel}, which is what is known of that release, has no CUDA; "
+            "a build with CUDA from another index is not known here"
+        )
 
 
 def _other_cuda(
@@ -223,8 +243,10 @@ def _other_cuda(
     )
 
 
-def _other_machine(extension: ExtensionNeeds, *, consumer: str, provider: str) -> Finding:
-    line = f"{extension.name} is for {extension.machine}; exports are known for {_MACHINE} only"
+def _other_machine(
+    extension: ExtensionNeeds, *, known: str, consumer: str, provider: str
+) -> Finding:
+    line = f"{extension.name} is for {extension.machine}; what is known of torch is for {known}"
     return Finding(
         code="unknown-machine",
         weight=Weight.UNKNOWN,
@@ -245,7 +267,10 @@ def _run_of_failure(
         for release in exports.releases
     }
     versions = exports.versions
-    place = versions.index(exports.release(torch).version)
+    try:
+        place = versions.index(exports.release(torch).version)
+    except UsageError:
+        return None, None  # a nightly, or newer than what is known
     first = last = place
     while first > 0 and failing[versions[first - 1]]:
         first -= 1

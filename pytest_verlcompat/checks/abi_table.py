@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from pytest_verlcompat.checks.abi_breaks import SILENT_BREAKS
 from pytest_verlcompat.checks.abi_symbols import (
     find_abi_range,
     find_crashes,
@@ -50,8 +51,11 @@ PLATFORM = "manylinux_2_39_x86_64"
 _WORKERS = 4
 _LEGEND = (
     "`+` every symbol is exported, `.` one is missing, `!` all are there, but a known change of "
-    "layout crashes it. Read from wheels; nothing was run for this table."
+    "layout crashes it. Read from wheels; nothing was run for this table. *differs* compares the "
+    "pin on torch in the metadata with that. *breaks silently at* names the release of torch "
+    "whose change of layout an extension of the wheel relies on, which no symbol shows:"
 )
+_EVIDENCE = "`reports/figures/abi_truth.json` holds the loads that crashed and those that did not"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +83,15 @@ class TableRow:
     """Releases the metadata allows although a symbol is missing there."""
     too_narrow: tuple[str, ...]
     """Releases the metadata forbids although every symbol is there."""
+    breaks_silently_at: tuple[str, ...]
+    """Releases of torch that changed a layout which an extension relies on."""
     problems: tuple[str, ...]
     bytes_read: int
     duration_s: float
 
 
-def find_wheels(client: IndexClient) -> Iterator[IndexFile]:
-    """Yield the x86_64 wheel of every release of every known extension, oldest first.
+def find_wheels(client: IndexClient, *, platform: str = PLATFORM) -> Iterator[IndexFile]:
+    """Yield the wheel for *platform* of every release of every known extension, oldest first.
 
     Raises:
         IndexUnavailableError: If the index fails.
@@ -96,7 +102,7 @@ def find_wheels(client: IndexClient) -> Iterator[IndexFile]:
             if version < Version(first) or version.is_prerelease:
                 continue
             for python in PYTHONS:
-                chosen = choose_wheel(files, version=version, python=python, platform=PLATFORM)
+                chosen = choose_wheel(files, version=version, python=python, platform=platform)
                 if chosen is not None:
                     yield chosen
                     break
@@ -164,6 +170,11 @@ def _make_row(
         glibcxx=newest((f"G{x.glibcxx}" for x in needs.extensions if x.glibcxx), prefix="G"),
         too_wide=too_wide if bound else (),
         too_narrow=too_narrow if bound else (),
+        breaks_silently_at=tuple(
+            each.since
+            for each in SILENT_BREAKS
+            if any(each.concerns(extension.torch) for extension in bound)
+        ),
         problems=needs.problems,
         bytes_read=read,
         duration_s=round(time.monotonic() - started, 3),
@@ -173,11 +184,14 @@ def _make_row(
 def render_table(rows: Sequence[TableRow], *, exports: TorchExports, command: str) -> str:
     """Return *rows* as Markdown: extension by torch release, with *locked to torch?*."""
     versions = exports.versions
-    head = ["extension", "metadata says torch", "locked to torch?", "CUDA", *versions, "differs"]
+    head = ["extension", "metadata says torch", "locked to torch?", "CUDA", *versions]
+    head += ["breaks silently at", "differs"]
     lines = [
         f"<!-- {command} -->",
         "",
         _LEGEND,
+        "",
+        *(f"- {each.since}: {each.what} ({each.source}; {_EVIDENCE})" for each in SILENT_BREAKS),
         "",
         "| " + " | ".join(head) + " |",
         "|" + " --- |" * len(head),
@@ -196,6 +210,7 @@ def render_table(rows: Sequence[TableRow], *, exports: TorchExports, command: st
             row.locked,
             ", ".join(map(str, row.cuda)),
             *marks,
+            ", ".join(row.breaks_silently_at),
             _difference(row, versions),
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -206,6 +221,8 @@ def _difference(row: TableRow, versions: Sequence[str]) -> str:
     parts: list[str] = []
     if row.problems:
         parts.append(f"unreadable: {len(row.problems)}")
+    if row.torch_pin is None and row.extensions and len(row.fits) < len(versions):
+        parts.append("asks for no torch, and binds to it")
     if row.too_wide:
         parts.append(f"allows {render_versions(row.too_wide, versions)} in vain")
     if row.too_narrow:

@@ -40,7 +40,13 @@ IMPORT_CODE = (
 )
 """Files that decide the rung `imports`, as patterns below the package."""
 
-LOAD_CODE = ("checks/abi_*.py", "wheels/elf.py", "wheels/loader.py", "wheels/symbols.py")
+LOAD_CODE = (
+    "checks/abi_*.py",
+    "wheels/elf.py",
+    "wheels/fatbin.py",
+    "wheels/loader.py",
+    "wheels/symbols.py",
+)
 """Files that decide the rung `loads`."""
 
 
@@ -150,10 +156,14 @@ def _read_symbols(python: Path, machine: Machine) -> Evidence:
     from pytest_verlcompat.checks.abi_evidence import (  # noqa: PLC0415 -- costs time to import
         evidence_of_environment,
     )
+    from pytest_verlcompat.checks.abi_gpu import parse_capability  # noqa: PLC0415 -- the same
     from pytest_verlcompat.checks.abi_live import check_installed  # noqa: PLC0415 -- the same
     from pytest_verlcompat.checks.surface_environment import (  # noqa: PLC0415 -- the same
         find_environment,
     )
 
-    report = check_installed(find_environment(python).folders[0])
+    devices = [gpu.compute_capability for gpu in machine.gpus if gpu.compute_capability]
+    report = check_installed(
+        find_environment(python).folders[0], capabilities=map(parse_capability, devices)
+    )
     return evidence_of_environment(report, cell_id=None, machine=machine, duration_s=0.0)

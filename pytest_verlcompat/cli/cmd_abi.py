@@ -5,6 +5,7 @@
   verlcompat abi --python .venv/bin/python       everything installed in an environment
   verlcompat abi --table --output FOLDER         every known extension against every torch
   verlcompat abi --index-torch 2.8.0             learn what a torch release exports
+  verlcompat abi --index-torch all --check       read them again and compare
 
 Exit status: 0 it loads, 1 it does not, any other: see the message.
 """
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 import time
 from dataclasses import asdict
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 
+from pytest_verlcompat.checks.abi_gpu import check_gpu_code, parse_capability
 from pytest_verlcompat.checks.abi_live import check_installed
 from pytest_verlcompat.checks.abi_load import (
     build_driver_stub,
@@ -35,37 +35,30 @@ from pytest_verlcompat.checks.abi_symbols import (
     OTHER_CUDA,
     check,
     find_abi_range,
+    find_built_for,
     find_crashes,
     find_pin_mismatch,
     is_locked,
 )
-from pytest_verlcompat.checks.abi_table import find_wheels, make_table, render_table
-from pytest_verlcompat.cli.abi_output import print_finding, print_result
+from pytest_verlcompat.cli.abi_index import index_torch, write_table
+from pytest_verlcompat.cli.abi_output import print_finding, print_result, render_gpu_code
 from pytest_verlcompat.errors import ElfFormatError, UsageError
 from pytest_verlcompat.model.codec import encode
 from pytest_verlcompat.model.finding import Finding, Weight
+from pytest_verlcompat.process.inventory import describe_machine
 from pytest_verlcompat.process.run import Limits, run
 from pytest_verlcompat.wheels.archive import InstalledTree, open_wheel
 from pytest_verlcompat.wheels.cache import MemberCache, default_cache_folder
-from pytest_verlcompat.wheels.exports import (
-    load_exports,
-    merge_exports,
-    parse_exports,
-    read_release,
-    render_exports,
-)
+from pytest_verlcompat.wheels.exports import DEFAULT_MACHINE, TorchExports, load_tables
+from pytest_verlcompat.wheels.gpu_code import REMOTE_BYTES, GpuCode, read_gpu_code
 from pytest_verlcompat.wheels.index import IndexClient, IndexFile, choose_wheel
 from pytest_verlcompat.wheels.needs import WheelNeeds, read_file_needs, read_needs
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pytest_verlcompat.wheels.exports import ReleaseExports, TorchExports
-
-_DATA = Path(__file__).parent.parent / "wheels" / "data" / "torch_exports.xz"
-_TABLE_COMMAND = "verlcompat abi --table --output FOLDER"
-_FIRST_TORCH = Version("2.4")
+    from pytest_verlcompat.wheels.symbols import ExtensionNeeds
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -80,10 +73,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--load", action="store_true", help="with --python: also load for real")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--python-version", default="3.12", help="which wheels of an index to take")
-    parser.add_argument("--platform", default="manylinux_2_39_x86_64", help="newest tag to accept")
+    parser.add_argument(
+        "--platform",
+        default="manylinux_2_39_x86_64",
+        help="newest tag to accept, such as manylinux_2_39_aarch64",
+    )
     parser.add_argument("--no-cache", action="store_true", help="read everything anew")
+    parser.add_argument(
+        "--gpu",
+        metavar="MAJOR.MINOR",
+        action="append",
+        help="compute capability to look for code for; default: this machine's GPUs",
+    )
+    parser.add_argument(
+        "--gpu-code",
+        action="store_true",
+        help="read the GPU code of every object, though it costs the whole wheel",
+    )
     parser.add_argument("--table", action="store_true", help="judge every known extension")
     parser.add_argument("--index-torch", nargs="+", metavar="VERSION", help="or 'all'")
+    parser.add_argument(
+        "--check", action="store_true", help="with --index-torch: compare, and write nothing"
+    )
     parser.add_argument("--output", type=Path, help="where --table and --index-torch write")
 
 
@@ -94,33 +105,48 @@ def execute(args: argparse.Namespace) -> int:
         UsageError: If the arguments ask for nothing, or for too much at once.
     """
     if args.index_torch:
-        return _index_torch(args)
+        return index_torch(args)
     if args.table:
-        return _make_table(args)
+        return write_table(args)
     if args.python is not None:
         return _judge_installed(args)
     if not args.target:
         raise UsageError("name a target, --python, --table or --index-torch")
     cache = None if args.no_cache else MemberCache(default_cache_folder())
-    exports = load_exports()
-    results = [_judge(target, args, exports=exports, cache=cache) for target in args.target]
+    tables = load_tables()
+    devices = _devices(args)
+    results = [
+        _judge(target, args, tables=tables, cache=cache, devices=devices) for target in args.target
+    ]
     if args.json:
         print(json.dumps(results[0] if len(results) == 1 else results, indent=2))
     else:
         for result in results:
-            print_result(result, exports=exports)
+            print_result(result)
     return 0 if all(result["loads"] for result in results) else 1
 
 
+def _devices(args: argparse.Namespace) -> tuple[tuple[int, int], ...]:
+    """Return the compute capabilities that were asked for, or those of this machine."""
+    told = args.gpu or [gpu.compute_capability for gpu in describe_machine().gpus]
+    return tuple(sorted({parse_capability(text) for text in told if text}))
+
+
 def _judge(
-    target: str, args: argparse.Namespace, *, exports: TorchExports, cache: MemberCache | None
+    target: str,
+    args: argparse.Namespace,
+    *,
+    tables: Mapping[str, TorchExports],
+    cache: MemberCache | None,
+    devices: Iterable[tuple[int, int]],
 ) -> dict[str, Any]:
     """Return the verdict on one target as plain values."""
     started = time.monotonic()
-    needs, consumer, read = _read_target(target, args, cache=cache)
+    needs, gpu_code, consumer, read = _read_target(target, args, cache=cache)
     if needs.problems and not needs.extensions:
         raise ElfFormatError("; ".join(needs.problems), where=target)
     bound = [each for each in needs.extensions if each.torch]
+    exports = _choose_table(bound, tables)
     crashes = find_crashes(needs, exports=exports)
     known = find_abi_range(bound, exports=exports)
     fits = tuple(version for version in known if version not in crashes)
@@ -129,20 +155,27 @@ def _judge(
     if torch is not None:
         findings = tuple(check(needs, exports=exports, torch=torch, consumer=consumer))
     broken = any(each.weight is Weight.BROKEN or each.code == OTHER_CUDA for each in findings)
+    findings += tuple(
+        _check_devices(gpu_code, devices=devices, consumer=consumer, exports=exports, torch=torch)
+    )
     too_wide, too_narrow = find_pin_mismatch(needs.torch_pin, fits=fits, known=exports.versions)
     return {
         "target": consumer,
         "wheel": needs.label,
+        "machine": exports.machine,
         "torch": torch,
         "torch_is_asked": args.torch is not None,
         "loads": not broken if torch is not None else bool(fits) or not bound,
         "findings": encode(findings),
+        "known_torch": exports.versions,
         "fits": fits,
+        "built_for": find_built_for(needs, exports=exports) if bound else (),
         "crashes": crashes,
         "locked": is_locked(needs.extensions, fits=fits, known=exports.versions),
         "torch_pin": needs.torch_pin,
         "allowed_in_vain": too_wide if bound else (),
         "forbidden_in_vain": too_narrow if bound else (),
+        "gpu_code": encode(gpu_code),
         "extensions": [
             {**asdict(each), "binding": each.binding.value} for each in needs.extensions
         ],
@@ -152,6 +185,32 @@ def _judge(
         "requests": read[1],
         "duration_s": round(time.monotonic() - started, 3),
     }
+
+
+def _check_devices(
+    gpu_code: GpuCode,
+    *,
+    devices: Iterable[tuple[int, int]],
+    consumer: str,
+    exports: TorchExports,
+    torch: str | None,
+) -> Iterator[Finding]:
+    """Yield who has no code for a device: the torch it stands beside, and the target itself."""
+    listed = exports.release(torch).architectures if torch is not None else ()
+    for device in devices:
+        yield from check_gpu_code(
+            {"its list of architectures": listed}, capability=device, consumer=f"torch {torch}"
+        )
+        if gpu_code.is_whole:  # what was not read may hold the code that is looked for
+            yield from check_gpu_code(gpu_code.architectures, capability=device, consumer=consumer)
+
+
+def _choose_table(
+    bound: Sequence[ExtensionNeeds], tables: Mapping[str, TorchExports]
+) -> TorchExports:
+    """Return what is known of torch on the machine that the extensions are for."""
+    machine = bound[0].machine if bound else DEFAULT_MACHINE
+    return tables.get(machine) or TorchExports((), names=(), places=(), machine=machine)
 
 
 def _pinned(pin: str | None, *, exports: TorchExports) -> str | None:
@@ -164,24 +223,27 @@ def _pinned(pin: str | None, *, exports: TorchExports) -> str | None:
 
 def _read_target(
     target: str, args: argparse.Namespace, *, cache: MemberCache | None
-) -> tuple[WheelNeeds, str, tuple[int, int]]:
-    """Return needs, name, and bytes and requests that they cost."""
+) -> tuple[WheelNeeds, GpuCode, str, tuple[int, int]]:
+    """Return needs, GPU code and name, and bytes and requests that they cost."""
     path = Path(target)
     if path.is_dir():
         with InstalledTree(path) as tree:
-            return read_needs(tree), target, (0, 0)
+            return read_needs(tree), read_gpu_code(tree), target, (0, 0)
     if path.is_file() and path.suffix == ".whl":
         with open_wheel(path) as wheel:
-            return read_needs(wheel), target, (0, 0)
+            return read_needs(wheel), read_gpu_code(wheel), target, (0, 0)
     if path.is_file():
         extension = read_file_needs(path)
         needs = WheelNeeds(label=path.name, extensions=(extension,), torch_pin=None, problems=())
-        return needs, target, (0, 0)
+        code = GpuCode(architectures={path.name: extension.architectures or ()})
+        return needs, code, target, (0, 0)
     file = _find_file(target, args)
+    limit = None if args.gpu_code else REMOTE_BYTES
     with open_wheel(file.url, digest=file.sha256, cache=cache) as remote:
         found = read_needs(remote, cache=cache)
+        code = read_gpu_code(remote, limit_bytes=limit, cache=cache)
         cost = (remote.bytes_read, remote.requests_sent)
-        return found, f"{file.project} {file.version}", cost
+        return found, code, f"{file.project} {file.version}", cost
 
 
 def _find_file(target: str, args: argparse.Namespace) -> IndexFile:
@@ -217,12 +279,18 @@ def _find_file(target: str, args: argparse.Namespace) -> IndexFile:
 def _judge_installed(args: argparse.Namespace) -> int:
     started = time.monotonic()
     root = find_site_packages(args.python)
-    report = check_installed(root)
+    report = check_installed(root, capabilities=_devices(args))
     duration_s = time.monotonic() - started
     loaded = _load(args, root, report.judged) if args.load else None
+    code = read_gpu_code(InstalledTree(root)) if args.gpu_code else None
     broken = any(each.weight is Weight.BROKEN for each in report.findings)
     if args.json:
-        body = {**encode(report), "duration_s": round(duration_s, 3), "loaded": loaded}
+        body = {
+            **encode(report),
+            "duration_s": round(duration_s, 3),
+            "loaded": loaded,
+            "gpu_code": None if code is None else encode(code),
+        }
         print(json.dumps(body, indent=2))
     else:
         verdict = "nothing of it" if report.torch is None else f"torch {report.torch}"
@@ -233,6 +301,8 @@ def _judge_installed(args: argparse.Namespace) -> int:
             print_finding(encode(finding))
         for line in loaded or ():
             print(f"  loaded for real: {line}")
+        for line in render_gpu_code(None if code is None else encode(code)):
+            print(f"  {line}")
         end = "something would not load" if broken else "nothing of torch is missing"
         print(f"{end}, {duration_s:.2f} s")
     return 1 if broken else 0
@@ -282,83 +352,3 @@ def find_site_packages(python: Path) -> Path:
     if not text or not Path(text).is_dir():
         raise UsageError(f"{str(python)!r} does not say where its packages are")
     return Path(text)
-
-
-def _make_table(args: argparse.Namespace) -> int:
-    started = time.monotonic()
-    cache = None if args.no_cache else MemberCache(default_cache_folder())
-    exports = load_exports()
-    files = list(find_wheels(IndexClient.configured()))
-    rows = make_table(files, exports=exports, cache=cache, told=_tell)
-    duration_s = time.monotonic() - started
-    if args.output is not None:
-        args.output.mkdir(parents=True, exist_ok=True)
-        body = {
-            "title": "Extension wheels against torch releases, by symbols",
-            "command": _TABLE_COMMAND,
-            "torch": exports.versions,
-            "rows": [
-                {key: value for key, value in asdict(row).items() if key not in _MEASURED}
-                for row in rows
-            ],
-        }
-        text = json.dumps(body, indent=1)
-        (args.output / "abi_table.json").write_text(text + "\n", encoding="utf-8")
-        markdown = render_table(rows, exports=exports, command=_TABLE_COMMAND)
-        (args.output / "abi_table.md").write_text(markdown, encoding="utf-8")
-    read = sum(row.bytes_read for row in rows)
-    against = f"{len(rows)} wheels against {len(exports.releases)} torch releases"
-    _tell(f"{against}, {read} bytes read, {duration_s:.1f} s")
-    return 0
-
-
-_MEASURED = frozenset({"bytes_read", "duration_s"})
-"""Columns that differ from run to run and say nothing about a wheel."""
-
-
-def _index_torch(args: argparse.Namespace) -> int:
-    target = args.output or _DATA
-    exports = parse_exports(target.read_bytes()) if target.is_file() else load_exports()
-    client = IndexClient.configured()
-    files = client.releases("torch")
-    wanted = args.index_torch
-    if wanted == ["all"]:
-        versions = {f.version for f in files if f.version >= _FIRST_TORCH}
-        wanted = [str(v) for v in sorted(versions) if not v.is_prerelease]
-    added: list[ReleaseExports] = []
-    try:
-        for version in wanted:
-            file = choose_wheel(
-                files, version=version, python=args.python_version, platform=args.platform
-            )
-            if file is None:
-                raise UsageError(f"torch {version} has no wheel for Python {args.python_version}")
-            added.append(_read_torch(file, client=client))
-    finally:
-        # A wheel that cannot be read must not cost those that were.
-        if added:
-            _write_exports(merge_exports(exports, added), target=target)
-    return 0
-
-
-def _read_torch(file: IndexFile, *, client: IndexClient) -> ReleaseExports:
-    started = time.monotonic()
-    with open_wheel(file.url, digest=file.sha256, transport=client.transport) as wheel:
-        found = read_release(wheel, version=str(file.version), sha256=file.sha256)
-        cost = wheel.bytes_read
-    count = sum(map(len, found.names.values()))
-    duration_s = time.monotonic() - started
-    _tell(f"torch {file.version}: {count} names, {cost} bytes read, {duration_s:.1f} s")
-    return found
-
-
-def _write_exports(exports: TorchExports, *, target: Path) -> None:
-    body = render_exports(exports)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(body)
-    each = len(body) // len(exports.releases)
-    _tell(f"{target.name}: {len(exports.releases)} releases, {len(body)} bytes, {each} for each")
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -319,6 +319,16 @@ def parse_shared_object(image: Image, *, exports: bool = False) -> SharedObject:
     )
 
 
+def parse_exported(image: Image) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return DT_NEEDED and the names that others can bind to; versions are not asked for.
+
+    Raises:
+        ElfFormatError: If it is no 64-bit little-endian shared object, or is damaged.
+    """
+    tables = Tables(image)
+    return tables.needed, tuple(_exported(tables, tables.symbol_rows()))
+
+
 def parse_symbols(
     tables: Tables, rows: Sequence[tuple[int, int, int, int, int, int]] | None = None
 ) -> tuple[Symbol, ...]:

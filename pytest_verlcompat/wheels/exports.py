@@ -1,18 +1,20 @@
 """Knows which names each torch release exports to extensions, from data shipped with us.
 
 The data is one file, ``data/torch_exports.xz``: a header line of JSON, a line with one
-number per name that says where it is exported, and the sorted names. Names that no
-extension can bind to (local to a function, in an unnamed namespace, of libraries that torch
-links statically) are left out. ``verlcompat abi --index-torch 2.8.0`` adds or replaces a
-release; the file then holds the same bytes wherever it is written.
+number per name that says where it is exported, and the sorted names, for all machines.
+Names that no extension can bind to (local to a function, in an unnamed namespace, of libraries
+that torch links statically) are left out. ``verlcompat abi --index-torch 2.8.0`` adds or
+replaces a release, and with ``--check`` compares it; the file then holds the same bytes
+wherever it is written.
 
-torch's libraries were edited after linking, so that names and hash table stand at their end:
-a release costs a pass over the whole compressed libraries, of which little is held.
+torch's libraries were edited after linking, so that names and hash table stand at their end,
+and symbols at their start: a release costs the two ends of the compressed libraries.
 """
 
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import json
 import lzma
 import re
@@ -23,14 +25,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import InvalidVersion, Version
 
 from pytest_verlcompat.errors import UsageError, WheelFormatError
-from pytest_verlcompat.wheels.elf import parse_shared_object
-from pytest_verlcompat.wheels.images import keep_loaded_parts
-from pytest_verlcompat.wheels.symbols import cuda_majors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from pytest_verlcompat.wheels.archive import FileTree
 
 LIBRARIES = (
     "libc10.so",
@@ -40,7 +37,8 @@ LIBRARIES = (
     "libtorch_python.so",
     "libtorch.so",
 )
-_FORMAT = 1
+DEFAULT_MACHINE = "x86_64"
+_FORMAT = 2
 _DATA = "torch_exports.xz"
 _BINDABLE = re.compile(
     r"_Z(?!Z|GVZ|T[ISV]Z|GR)\w*?(?<!\d)(?:3c10|2at|5torch|6caffe2|4c10d)"
@@ -62,6 +60,8 @@ class TorchRelease:
     """CUDA major its libraries name; None for a build without CUDA."""
     needed: Mapping[str, tuple[str, ...]]
     """DT_NEEDED of each library."""
+    architectures: tuple[str, ...] = ()
+    """GPUs that its kernels were compiled for, as it says itself; empty where it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class ReleaseExports:
 
 
 class TorchExports:
-    """Names exported by every known release, answered by name."""
+    """Names exported by every known release for one machine, answered by name."""
 
     def __init__(
         self,
@@ -82,14 +82,17 @@ class TorchExports:
         *,
         names: Sequence[str],
         places: Sequence[tuple[int, ...]],
+        machine: str = DEFAULT_MACHINE,
     ) -> None:
         """Make a table.
 
         Args:
             releases: In version order; a release's place is its bit.
-            names: Sorted.
+            names: Sorted; some may be exported on other machines only.
             places: For each name, a bit set of releases for each of :data:`LIBRARIES`.
+            machine: As ELF files name it here, such as ``aarch64``.
         """
+        self.machine = machine
         self.releases = tuple(releases)
         self._names = names
         self._places = places
@@ -113,7 +116,7 @@ class TorchExports:
         bit = self._bits.get(parsed.public)
         if bit is None:
             raise UsageError(
-                f"the exports of torch {version} are not known here (known: "
+                f"the exports of torch {version} for {self.machine} are not known here (known: "
                 f"{', '.join(self.versions)}); add them with "
                 f"'verlcompat abi --index-torch {parsed.public}'"
             )
@@ -121,13 +124,9 @@ class TorchExports:
         if parsed.local is None:
             return found
         label = _LOCAL_CUDA.fullmatch(parsed.local)
-        return TorchRelease(
-            version=found.version,
-            wheel=found.wheel,
-            sha256=found.sha256,
-            cuda=int(label[1]) if label else None,
-            needed=found.needed,
-        )
+        cuda = int(label[1]) if label else None
+        # Builds for another CUDA are compiled for other GPUs.
+        return dataclasses.replace(found, cuda=cuda, architectures=())
 
     def exporters(self, name: str) -> dict[str, tuple[str, ...]]:
         """Return library to the releases in which it exports *name*."""
@@ -169,7 +168,29 @@ class TorchExports:
             return ()
         first = bisect.bisect_left(self._names, stem)
         last = bisect.bisect_left(self._names, stem + "\x7f")
-        return tuple(other for other in self._names[first:last] if other != name)
+        found = (other for other in self._names[first:last] if other != name)
+        return tuple(other for other in found if self.exporters(other))
+
+    def exported_by(self, version: str) -> ReleaseExports:
+        """Return everything that is known of the release *version*.
+
+        Raises:
+            UsageError: If that release was not indexed.
+        """
+        release = self.release(version)
+        bit = self._bits[release.version]
+        return ReleaseExports(
+            release=release,
+            names={
+                library: frozenset(
+                    name
+                    for name, places in zip(self._names, self._places, strict=True)
+                    if places[place] >> bit & 1
+                )
+                for place, library in enumerate(LIBRARIES)
+                if library in release.needed
+            },
+        )
 
 
 def reach(needed: Iterable[str], libraries: Mapping[str, Sequence[str]]) -> frozenset[str]:
@@ -202,36 +223,6 @@ def is_bindable(name: str) -> bool:
     return bool(_BINDABLE.match(name)) and not _NOT_BINDABLE.search(name)
 
 
-def read_release(tree: FileTree, *, version: str, sha256: str | None) -> ReleaseExports:
-    """Return what the libraries of the torch wheel or installation *tree* export.
-
-    Raises:
-        WheelFormatError: If it holds none of torch's libraries.
-        ElfFormatError: If one of them cannot be read.
-    """
-    present = set(tree.names())
-    names: dict[str, frozenset[str]] = {}
-    needed: dict[str, tuple[str, ...]] = {}
-    for library in LIBRARIES:
-        path = f"torch/lib/{library}"
-        if path not in present:
-            continue
-        found = parse_shared_object(keep_loaded_parts(tree.stream(path), label=path), exports=True)
-        names[library] = frozenset(filter(is_bindable, found.exported))
-        needed[library] = found.needed
-    if "libc10.so" not in names:
-        raise WheelFormatError("has no torch/lib/libc10.so", where=tree.label)
-    majors = cuda_majors(soname for each in needed.values() for soname in each)
-    release = TorchRelease(
-        version=version,
-        wheel=tree.label,
-        sha256=sha256,
-        cuda=majors[0] if majors else None,
-        needed=needed,
-    )
-    return ReleaseExports(release=release, names=names)
-
-
 def merge_exports(known: TorchExports, added: Iterable[ReleaseExports]) -> TorchExports:
     """Return *known* with the releases *added*, which replace those of the same version."""
     table: dict[str, dict[str, set[str]]] = {}
@@ -256,56 +247,76 @@ def merge_exports(known: TorchExports, added: Iterable[ReleaseExports]) -> Torch
         )
         for name in ordered_names
     ]
-    return TorchExports(ordered, names=ordered_names, places=places)
+    return TorchExports(ordered, names=ordered_names, places=places, machine=known.machine)
 
 
-def render_exports(exports: TorchExports) -> bytes:
-    """Return *exports* in the form of the data file; equal tables give equal bytes."""
-    kinds = sorted(set(exports._places))  # noqa: SLF001 -- reader and writer of one format
-    number = {places: index for index, places in enumerate(kinds)}
+def render_exports(tables: Iterable[TorchExports]) -> bytes:
+    """Return *tables*, one a machine, in the form of the data file; equal ones give equal bytes."""
+    ordered = sorted((each for each in tables if each.releases), key=lambda table: table.machine)
+    merged: dict[str, list[int]] = {}
+    for place, table in enumerate(ordered):
+        for name, bits in zip(table._names, table._places, strict=True):  # noqa: SLF001 -- the writer of the format
+            if any(bits):
+                row = merged.setdefault(name, [0] * len(LIBRARIES) * len(ordered))
+                row[place * len(LIBRARIES) : (place + 1) * len(LIBRARIES)] = bits
+    names = sorted(merged)
+    places = [tuple(merged[name]) for name in names]
+    kinds = sorted(set(places))
+    number = {kind: index for index, kind in enumerate(kinds)}
     header = {
         "format": _FORMAT,
         "written_by": "verlcompat abi --index-torch VERSION...",
         "libraries": LIBRARIES,
-        "releases": [asdict(release) for release in exports.releases],
+        "machines": {
+            table.machine: [asdict(release) for release in table.releases] for table in ordered
+        },
         "places": kinds,
     }
-    column = " ".join(str(number[places]) for places in exports._places)  # noqa: SLF001 -- the same
-    names = "\n".join(exports._names)  # noqa: SLF001 -- the same
-    text = f"{json.dumps(header, sort_keys=True)}\n{column}\n{names}"
+    column = " ".join(str(number[each]) for each in places)
+    text = "\n".join([json.dumps(header, sort_keys=True), column, "\n".join(names)])
     return lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME)
 
 
-def parse_exports(body: bytes, *, label: str = _DATA) -> TorchExports:
-    """Return the table in *body*.
+def parse_exports(body: bytes, *, label: str = _DATA) -> dict[str, TorchExports]:
+    """Return the tables in *body*, by machine.
 
     Raises:
         WheelFormatError: If it is damaged or of another format.
     """
     try:
-        head, column, names = lzma.decompress(body).decode().split("\n", 2)
+        head, column, text = lzma.decompress(body).decode().split("\n", 2)
         header = json.loads(head)
-        kinds = [tuple(places) for places in header["places"]]
-        releases = [_parse_release(fields) for fields in header["releases"]]
-        places = [kinds[int(number)] for number in column.split()]
-        known = header["format"] == _FORMAT and tuple(header["libraries"]) == LIBRARIES
+        if header["format"] != _FORMAT or tuple(header["libraries"]) != LIBRARIES:
+            raise WheelFormatError("was written by another release of this program", where=label)
+        names = text.split("\n") if text else []
+        kinds = [tuple(each) for each in header["places"]]
+        numbers = [int(number) for number in column.split()]
+        tables: dict[str, TorchExports] = {}
+        for place, (machine, releases) in enumerate(sorted(header["machines"].items())):
+            own = slice(place * len(LIBRARIES), (place + 1) * len(LIBRARIES))
+            cut = [kind[own] for kind in kinds]
+            tables[machine] = TorchExports(
+                [_parse_release(fields) for fields in releases],
+                names=names,
+                places=[cut[number] for number in numbers],
+                machine=machine,
+            )
     except (lzma.LZMAError, ValueError, KeyError, TypeError, IndexError) as error:
         raise WheelFormatError(
             f"is damaged ({error}); write it again with 'verlcompat abi --index-torch'",
             where=label,
         ) from error
-    if not known:
-        raise WheelFormatError("was written by another release of this program", where=label)
-    return TorchExports(releases, names=names.split("\n") if names else [], places=places)
+    return tables
 
 
 def _parse_release(fields: dict[str, Any]) -> TorchRelease:
     needed = {library: tuple(sonames) for library, sonames in fields["needed"].items()}
-    return TorchRelease(**{**fields, "needed": needed})
+    architectures = tuple(fields["architectures"])
+    return TorchRelease(**{**fields, "needed": needed, "architectures": architectures})
 
 
-def load_exports() -> TorchExports:
-    """Return the table shipped with this package, empty where there is none yet.
+def load_tables() -> dict[str, TorchExports]:
+    """Return the tables shipped with this package, by machine; empty where there is none yet.
 
     Raises:
         WheelFormatError: If the file is damaged.
@@ -313,5 +324,15 @@ def load_exports() -> TorchExports:
     try:
         body = (resources.files("pytest_verlcompat.wheels") / "data" / _DATA).read_bytes()
     except FileNotFoundError:
-        return TorchExports((), names=(), places=())
+        return {}
     return parse_exports(body)
+
+
+def load_exports(machine: str = DEFAULT_MACHINE) -> TorchExports:
+    """Return the table for *machine* that is shipped with this package, empty without one.
+
+    Raises:
+        WheelFormatError: If the file is damaged.
+    """
+    known = load_tables().get(machine)
+    return known or TorchExports((), names=(), places=(), machine=machine)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_verlcompat.errors import ElfFormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from typing_extensions import Self
@@ -80,6 +80,11 @@ class FileImage:
                 where=self.label,
             )
         return self._map[offset : offset + size]
+
+    def chunks(self, size_bytes: int = 1 << 20) -> Iterator[bytes]:
+        """Yield the whole file in order."""
+        for start in range(0, self.size_bytes, size_bytes):
+            yield self._map[start : start + size_bytes]
 
 
 class SparseImage:

@@ -17,8 +17,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from pytest_verlcompat.errors import ElfFormatError, WheelFormatError
 from pytest_verlcompat.wheels.elf import SharedObject, parse_shared_object
-from pytest_verlcompat.wheels.fatbin import find_architectures
+from pytest_verlcompat.wheels.ends import EndsImage, EndUnreadableError, Packed
 from pytest_verlcompat.wheels.front import NotInFrontError, parse_front
+from pytest_verlcompat.wheels.gpu_code import read_image
 from pytest_verlcompat.wheels.images import FileImage, SparseImage, keep_loaded_parts
 from pytest_verlcompat.wheels.symbols import Binding, ExtensionNeeds, classify_needs
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.wheels.archive import FileTree, InstalledTree
     from pytest_verlcompat.wheels.cache import MemberCache
 
-_KEY = "\0needs.1"
+_KEY = "\0needs.2"
 _LIBRARY = re.compile(r"\.so(\.\d+)*$")
 _WHOLE_BYTES = 3 << 20
 _FRONT_BYTES = 1 << 16
@@ -110,9 +111,18 @@ def read_object(tree: FileTree, name: str) -> SharedObject:
     except NotInFrontError:
         if size <= _WHOLE_BYTES:
             image = SparseImage([(0, tree.read_prefix(name, size))], label=label)
-        else:
-            image = keep_loaded_parts(tree.stream(name), label=label)
-        return parse_shared_object(image, exports=True)
+            return parse_shared_object(image, exports=True)
+        return _read_edited(tree, name, label=label)
+
+
+def _read_edited(tree: FileTree, name: str, *, label: str) -> SharedObject:
+    """Return a big object whose tables were moved to its end, by its ends or else whole."""
+    if isinstance(tree, Packed):
+        try:
+            return parse_shared_object(EndsImage(tree, name), exports=True)
+        except EndUnreadableError:
+            pass  # it is read whole below
+    return parse_shared_object(keep_loaded_parts(tree.stream(name), label=label), exports=True)
 
 
 def read_file_needs(path: Path, *, name: str | None = None) -> ExtensionNeeds:
@@ -123,9 +133,7 @@ def read_file_needs(path: Path, *, name: str | None = None) -> ExtensionNeeds:
     """
     with FileImage(path) as image:
         found = parse_shared_object(image)
-        return classify_needs(
-            found, name=name or path.name, architectures=find_architectures(image)
-        )
+        return classify_needs(found, name=name or path.name, architectures=read_image(image))
 
 
 def read_installed_needs(tree: InstalledTree) -> WheelNeeds:
@@ -190,4 +198,5 @@ def _decode_extension(fields: dict[str, Any]) -> ExtensionNeeds:
         key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
     }
     values["binding"] = Binding(values["binding"])
+    values["versions"] = {key: tuple(names) for key, names in values["versions"].items()}
     return ExtensionNeeds(**values)

@@ -91,6 +91,7 @@ class RemoteWheel:
         self._whole: WheelFile | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._prefix: tuple[str, PrefixReader] | None = None
+        self._starts: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -196,6 +197,31 @@ class RemoteWheel:
         member = directory.member(name, label=self.label)
         feed = self._feed(member, first_bytes=_MAX_PREFIX_STEP_BYTES, longest=_SPAN_BYTES)
         yield from inflate(compressed_chunks(feed, member), member, label=self.label)
+
+    def member(self, name: str) -> Member:
+        """Return what the directory says of *name*.
+
+        Raises:
+            WheelFormatError: If it is not there, or must not be read.
+            IndexUnavailableError: If the server fails.
+        """
+        return self._members().member(name, label=self.label)
+
+    def read_packed(self, name: str, start: int, stop: int) -> bytes:
+        """Return these compressed bytes of *name*, counted from the first of its data.
+
+        Raises:
+            WheelFormatError: If it is missing or has no local header.
+            IndexUnavailableError: If the server fails.
+        """
+        member = self.member(name)
+        if self._whole is not None:
+            return self._whole.read_packed(name, start, stop)
+        if name not in self._starts:
+            header = self._span(member.offset, member.offset + LOCAL_HEADER_BYTES)
+            self._starts[name] = member.offset + data_offset(header, member, label=self.label)
+        first, size = self._starts[name], min(stop, member.compressed_bytes) - start
+        return self._span(first + start, first + start + size) if size > 0 else b""
 
     def _feed(
         self, member: Member, *, first_bytes: int, longest: int = _MAX_PREFIX_STEP_BYTES

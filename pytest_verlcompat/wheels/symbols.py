@@ -7,14 +7,14 @@ it in the environment under test.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pytest_verlcompat.wheels.elf import SharedObject, Symbol
 
@@ -67,6 +67,10 @@ class ExtensionNeeds:
     """Newest GLIBCXX_ version needed: the floor of libstdc++."""
     cuda: tuple[int, ...]
     """CUDA majors its libraries name."""
+    soname: str | None = None
+    """DT_SONAME; None where there is none, or only the start of the file was read."""
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Symbol versions it needs, by soname."""
     architectures: tuple[str, ...] | None = None
     """GPU code it carries (``sm_90``, ``compute_90`` for PTX); None where it was not read."""
 
@@ -77,6 +81,8 @@ _TORCH_C = re.compile(r"aoti_torch_|torch_|THP|THC|c10_|aoti_")
 _CPP_RUNTIME = re.compile(
     r"_Z(?:T[ISV])?N?[KRO]*S[a-z]|_ZN[KRO]*10__cxxabiv|_Zn[aw]|_Zd[al]|__cxa_|GOMP_|omp_"
 )
+# Of the C library since 2.34 and of libdl before; a static CUDA runtime leaves them unversioned.
+_LOADER_NAME = re.compile(r"dl(?:open|close|sym|vsym|error|addr|addr1|info|iterate_phdr)")
 _PYTHON = re.compile(r"_?Py[A-Z_]")
 _DRIVER = re.compile(r"cu(?!da|blas|dnn|sparse|rand|fft|solver|tensor|pti|file)[A-Z]")
 _CUDA = re.compile(
@@ -133,6 +139,16 @@ def origin_of_library(soname: str) -> Origin:
     return Origin.SYSTEM if _SYSTEM_LIBRARY.match(soname) else Origin.OTHER
 
 
+def find_orphans(other: Iterable[str], *, needed: Iterable[str]) -> tuple[str, ...]:
+    """Return those of *other* that no library in *needed* is known to give; if unknown, none.
+
+    A kernel that was declared and not built is such a name. Libraries of others may give any.
+    """
+    if any(origin_of_library(soname) is Origin.OTHER for soname in needed):
+        return ()
+    return tuple(name for name in other if not _LOADER_NAME.fullmatch(name))
+
+
 def classify_needs(
     found: SharedObject,
     *,
@@ -166,6 +182,8 @@ def classify_needs(
         glibc=newest(versions, prefix="GLIBC_"),
         glibcxx=newest(versions, prefix="GLIBCXX_"),
         cuda=cuda_majors(found.needed),
+        soname=found.soname,
+        versions=found.versions,
         architectures=architectures,
     )
 

@@ -116,7 +116,7 @@ def _members(
     infos: Sequence[zipfile.ZipInfo], *, directory_start: int, label: str
 ) -> Iterator[Member]:
     offsets = sorted({info.header_offset for info in infos})
-    ends = dict(zip(offsets, [*offsets[1:], directory_start], strict=True))
+    ends = dict(zip(offsets, [*offsets[1:], directory_start], strict=bool(offsets)))
     for info in infos:
         if info.is_dir():
             continue
@@ -278,6 +278,26 @@ class WheelFile:
         member = self.directory.member(name, label=self.label)
         feed = self._feed(member)
         yield from inflate(compressed_chunks(feed, member), member, label=self.label)
+
+    def member(self, name: str) -> Member:
+        """Return what the directory says of *name*.
+
+        Raises:
+            WheelFormatError: If it is not there, or must not be read.
+        """
+        return self.directory.member(name, label=self.label)
+
+    def read_packed(self, name: str, start: int, stop: int) -> bytes:
+        """Return these compressed bytes of *name*, counted from the first of its data.
+
+        Raises:
+            WheelFormatError: If it is missing or has no local header.
+        """
+        member = self.member(name)
+        self._file.seek(member.offset)
+        header = self._file.read(LOCAL_HEADER_BYTES)
+        self._file.seek(member.offset + data_offset(header, member, label=self.label) + start)
+        return self._file.read(min(stop, member.compressed_bytes) - start)
 
     def _feed(self, member: Member) -> Callable[[], bytes]:
         self._file.seek(member.offset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from pytest_verlcompat.checks.abi_symbols import check, find_built_for, find_cra
 from pytest_verlcompat.model.finding import Weight
 from pytest_verlcompat.wheels.exports import load_exports
 from pytest_verlcompat.wheels.needs import WheelNeeds, read_file_needs
-from tests.abi_objects import build_extension, build_torch, record
+from tests.abi_objects import build_extension, build_torch, compile_shared, define, record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +71,40 @@ def test_wheel_that_pins_one_side_crashes_on_the_other(tmp_path: Path) -> None:
     assert find_built_for(wheel, exports=exports) == ("2.8.0",)
     assert find_crashes(wheel, exports=exports)[0] == "2.9.0"
     assert list(check(wheel, exports=exports, torch="2.7.1", consumer="ext 1.0")) == []
+
+
+def test_label_of_a_local_build_tells_what_it_was_built_for(tmp_path: Path) -> None:
+    """flash-attn's builds name torch in their version, and pin nothing."""
+    torch = build_torch(tmp_path / "site", version="2.9.1+cu128")
+    path = build_extension(torch, needs=["_ZN5torch7Library4_defEv"], torch=torch)
+    version = "2.8.3+cu12torch2.8cxx11abiTRUE"
+    record(torch, name="flash_attn", version=version, files=["ext/_C.so"])
+    label = f"flash_attn-{version}-cp312-cp312-linux_x86_64.whl"
+    extension = read_file_needs(path, name="ext/_C.so")
+    bound = replace(extension, torch=("_ZN5torch11CppFunctionD1Ev",))
+    wheel = WheelNeeds(label=label, extensions=(bound,), torch_pin="", problems=())
+
+    codes = [finding.code for finding in check_installed(torch).findings]
+
+    assert "silent-abi-break" in codes
+    assert find_built_for(wheel, exports=load_exports()) == ("2.8.0",)
+
+
+def test_symbols_tell_what_an_unpinned_build_was_built_for(tmp_path: Path) -> None:
+    """sgl-kernel pins nothing: one of its objects gives away for which torch all were built."""
+    torch = build_torch(tmp_path / "site", version="2.9.1+cu128")
+    only_until_2_8 = "_ZNK3c106SymInt6sym_neERKS0_"
+    compile_shared(torch / "torch" / "lib" / "libc10.so", define("_ZN3c105ErrorD1Ev"))
+    build_extension(torch, needs=["_ZN5torch11CppFunctionD1Ev"], torch=torch, name="ext/_A.so")
+    build_extension(torch, needs=[only_until_2_8], torch=torch, name="ext/_B.so")
+    record(torch, name="ext", version="1.0", files=["ext/_A.so", "ext/_B.so"])
+
+    found = check_installed(torch).findings
+    (silent,) = [finding for finding in found if finding.code == "silent-abi-break"]
+
+    assert silent.cause.first_line.startswith("ext/_A.so: crashes")
+    assert "built for torch 2." in (silent.cause.detail or "")
+    assert "2.9" not in (silent.cause.detail or "").partition(";")[0]
 
 
 def test_installed_extension_is_judged_by_the_pin_of_its_distribution(tmp_path: Path) -> None:

@@ -108,6 +108,40 @@ def test_wheel_is_judged_beside_the_torch_it_pins(
     assert body["extensions"][0]["torch"] == [NEW_CHECK]
 
 
+def test_damaged_member_is_told_once_and_the_rest_is_judged(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Content without its CRC is no reason to leave out the other object."""
+    one = build_extension(tmp_path / "1", needs=[OLD_CHECK], torch=site, name="_A.so")
+    path = tmp_path / "vllm-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(one, "vllm/_A.so")
+        archive.write(one, "vllm/_B.so")
+    body = bytearray(path.read_bytes())
+    body[body.rindex(b"entry\0", 0, body.index(b"vllm/_B.so"))] ^= 1
+    path.write_bytes(bytes(body))
+
+    main(["abi", str(path), "--torch", "2.9.1"])
+
+    out = capsys.readouterr().out
+    assert out.count("does not have the declared CRC") == 1
+    assert "vllm/_A.so: its content does not have the declared CRC" in out
+    assert "unstable C++ ABI: 2" in out
+
+
+def test_floors_and_bindings_are_printed(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What else the loader has to find stands beside the verdict."""
+    path = build_extension(tmp_path, needs=[OLD_CHECK, "malloc"], torch=site, name="_C.so")
+
+    main(["abi", str(path), "--torch", "2.9.1"])
+
+    out = capsys.readouterr().out
+    assert "  binds to unstable C++ ABI: 1\n" in out
+    assert "  needs glibc 2." in out
+
+
 def test_release_on_the_index_is_found(
     site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -203,12 +237,12 @@ def test_torch_release_is_learned(
     _publish_torch(site, tmp_path / "index", "3.0.0")
     _publish_torch(site, tmp_path / "index", "3.1.0")
     target = tmp_path / "exports.xz"
-    target.write_bytes(render_exports(TorchExports((), names=(), places=())))
+    target.write_bytes(render_exports([TorchExports((), names=(), places=())]))
 
     status = main(["abi", "--index-torch", "3.1.0", "--output", str(target)])
     status += main(["abi", "--index-torch", "3.0.0", "--output", str(target)])
 
-    learned = parse_exports(target.read_bytes())
+    learned = parse_exports(target.read_bytes())["x86_64"]
     assert status == 0
     assert learned.versions == ("3.0.0", "3.1.0")
     assert learned.releases_with("_ZN2at4cuda3runEv") == ("3.0.0", "3.1.0")

@@ -28,7 +28,7 @@ def test_broken_environment_fails_with_the_first_missing_symbol(tmp_path: Path) 
     """The cause is what a reader would search for, and the record survives its writing."""
     site = build_torch(tmp_path)
     build_extension(site, needs=[NEW_CHECK], torch=site)
-    record(site, name="flash_attn", version="1.0", files=["ext/_C.so"])
+    record(site, name="my_kernels", version="1.0", files=["ext/_C.so"])
 
     evidence = judge(check_installed(site))
 

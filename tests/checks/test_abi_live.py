@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from pytest_verlcompat.checks.abi_live import LiveReport, check_installed, is_for_another_torch
+from pytest_verlcompat.checks.abi_distributions import is_for_another_torch
+from pytest_verlcompat.checks.abi_live import LiveReport, check_installed
 from pytest_verlcompat.errors import WheelFormatError
 from pytest_verlcompat.model.finding import Weight
 from tests.abi_objects import (
@@ -59,11 +61,13 @@ def test_extension_of_this_torch_has_no_finding(site: Path) -> None:
 
 def test_extension_of_another_torch_is_found(site: Path) -> None:
     """The missing name comes demangled, with the distribution that needs it."""
-    install(site, NEW_CHECK, "_ZN2at5emptyEv")
+    install(site, NEW_CHECK)
     (finding,) = check_installed(site).findings
 
     assert finding.cause.first_line == f"ext/_C.so: undefined symbol: {NEW_CHECK}"
     assert "unsigned int, bool" in (finding.cause.detail or "")
+    assert "exported by torch 2.10.0-" in (finding.cause.detail or "")
+    assert (finding.since, finding.until) == ("2.4.0", "2.9.1")
     assert (finding.consumer, finding.provider) == ("ext 1.0", "torch 2.9.1+cu128")
 
 
@@ -133,6 +137,15 @@ def test_sibling_gives_what_it_exports(site: Path) -> None:
     record(site, name="ext", version="1.0", files=["ext/_C.so", "ext/libhelp.so"])
 
     assert lines(check_installed(site)) == []
+
+
+def test_kernel_that_was_not_built_is_missing(site: Path) -> None:
+    """A name of its own that nothing gives keeps it from loading as well."""
+    install(site, OLD_CHECK, "_ZN5flash12run_mha_fwd_Ev", "dlopen")
+    (finding,) = check_installed(site).findings
+
+    assert finding.cause.first_line == "ext/_C.so: undefined symbol: _ZN5flash12run_mha_fwd_Ev"
+    assert (finding.provider, finding.weight) == ("its own build", Weight.BROKEN)
 
 
 def test_driver_is_not_judged(site: Path, tmp_path: Path) -> None:
@@ -217,6 +230,26 @@ def test_unreadable_object_does_not_hide_the_rest(site: Path, kind: str) -> None
     assert [finding.code for finding in found] == ["unreadable-extension", "undefined-symbol"]
     assert found[0].weight is Weight.UNKNOWN
     assert found[0].cause.first_line.startswith("bad/_B.so: ")
+
+
+def test_damaged_library_of_torch_is_told_and_the_rest_is_judged(site: Path) -> None:
+    """Tables that point out of the file end one look, not the check."""
+    install(site, OLD_CHECK)
+    library = site / "torch" / "lib" / "libc10_cuda.so"
+    body = bytearray(library.read_bytes())
+    place = next(
+        start
+        for start in range(0, len(body) - 24, 8)
+        if struct.unpack_from("<Q", body, start)[0] == 6
+        and struct.unpack_from("<Q", body, start + 16)[0] == 10
+    )
+    body[place + 8 : place + 16] = struct.pack("<Q", 1 << 60)
+    library.write_bytes(bytes(body))
+
+    found = check_installed(site).findings
+
+    assert {finding.code for finding in found} == {"unreadable-extension"}
+    assert any(finding.consumer == "ext 1.0" for finding in found)
 
 
 def test_environment_without_torch_has_nothing_to_judge(tmp_path: Path) -> None:

@@ -16,8 +16,13 @@ from pytest_verlcompat.checks.abi_symbols import (
 )
 from pytest_verlcompat.model.finding import Finding, Weight
 from pytest_verlcompat.wheels.archive import InstalledTree
-from pytest_verlcompat.wheels.exports import TorchExports, merge_exports, read_release
+from pytest_verlcompat.wheels.exports import (
+    TorchExports,
+    load_exports,
+    merge_exports,
+)
 from pytest_verlcompat.wheels.needs import WheelNeeds, read_file_needs
+from pytest_verlcompat.wheels.torch_release import read_release
 from tests.abi_objects import NEW_CHECK, OLD_CHECK, build_extension, build_torch
 
 if TYPE_CHECKING:
@@ -95,6 +100,34 @@ def test_symbol_that_nobody_exports_is_said_to_be_so(
     assert (found.since, found.until) == ("2.8.0", "2.10.0")
 
 
+def test_build_for_another_torch_is_not_asked(tmp_path: Path, torch: Path) -> None:
+    """Of several builds in one wheel each release has its own."""
+    old = build_extension(tmp_path, needs=[OLD_CHECK], torch=torch, name="libx_torch29-cpu.so")
+    new = build_extension(tmp_path, needs=[NEW_CHECK], torch=torch, name="libx_torch210-cpu.so")
+    extensions = (read_file_needs(old), read_file_needs(new))
+    wheel = WheelNeeds(label="x", extensions=extensions, torch_pin=None, problems=())
+    shipped = load_exports()
+
+    assert list(check(wheel, exports=shipped, torch="2.9.1", consumer="x 1")) == []
+    assert list(check(wheel, exports=shipped, torch="2.10.0+cu128", consumer="x 1")) == []
+    assert "2.10.0" in find_abi_range(extensions, exports=shipped)
+
+
+def test_kernel_that_was_not_built_is_nobody_elses_fault(
+    tmp_path: Path, torch: Path, exports: TorchExports
+) -> None:
+    """A name of its own that nothing gives, but not where another library might give it."""
+    needs = needs_of(tmp_path, torch, OLD_CHECK, "run_mha_fwd", "dlopen")
+    (extension,) = needs.extensions
+    linked = replace(extension, needed=(*extension.needed, "libhelp.so"))
+
+    (found,) = findings(needs, exports, "2.9.1")
+
+    assert found.cause.first_line == "ext/_C.so: undefined symbol: run_mha_fwd"
+    assert found.provider == "its own build"
+    assert findings(replace(needs, extensions=(linked,)), exports, "2.9.1") == []
+
+
 def test_driver_and_python_are_not_asked_of_torch(
     tmp_path: Path, torch: Path, exports: TorchExports
 ) -> None:
@@ -118,6 +151,20 @@ def test_other_cuda_major_is_a_finding_of_its_own(
     assert found.code == "other-cuda-major"
     assert found.cause.first_line.startswith("ext/_C.so: libcudart.so.12: cannot open")
     assert findings(needs, exports, "2.9.1+cu128") == []
+
+
+def test_torch_that_was_read_without_cuda_is_said_to_be_so(tmp_path: Path, torch: Path) -> None:
+    """The index serves torch 2.9 for aarch64 without CUDA, and others serve it with."""
+    needs = needs_of(tmp_path, torch, OLD_CHECK)
+    extension = replace(needs.extensions[0], machine="aarch64", cuda=(12,))
+    wheel = replace(needs, extensions=(extension,))
+    exports = load_exports("aarch64")
+
+    (found,) = check(wheel, exports=exports, torch="2.9.0", consumer="ext 1.0")
+
+    detail = found.cause.detail or ""
+    assert detail.endswith("has no CUDA; a build with CUDA from another index is not known here")
+    assert "aarch64.whl" in detail
 
 
 def test_unreadable_object_is_unknown_not_good(exports: TorchExports) -> None:

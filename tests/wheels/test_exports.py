@@ -16,10 +16,10 @@ from pytest_verlcompat.wheels.exports import (
     merge_exports,
     parse_exports,
     reach,
-    read_release,
     render_exports,
 )
-from tests.abi_objects import NEW_CHECK, OLD_CHECK, build_torch
+from pytest_verlcompat.wheels.torch_release import read_release
+from tests.abi_objects import NEW_CHECK, OLD_CHECK, build_torch, compile_shared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,12 +83,25 @@ def test_libraries_that_need_each_other_end() -> None:
 
 def test_table_survives_writing_and_reading(two_releases: TorchExports) -> None:
     """What was written is read again, and writing it again gives the same bytes."""
-    body = render_exports(two_releases)
-    again = parse_exports(body)
+    body = render_exports([two_releases])
+    again = parse_exports(body)["x86_64"]
 
     assert again.releases == two_releases.releases
     assert again.exporters(OLD_CHECK) == two_releases.exporters(OLD_CHECK)
-    assert render_exports(again) == body
+    assert render_exports([again]) == body
+
+
+def test_list_of_architectures_is_read_from_torch_itself(tmp_path: Path) -> None:
+    """The text stands in torch_python, whatever stands before it."""
+    site = build_torch(tmp_path)
+    code = 'const char text[] = "std::string ipc_hsm_70 sm_90 sm_100a compute_120 ";'
+    compile_shared(site / "torch" / "lib" / "libtorch_python.so", code)
+
+    read = read_release(InstalledTree(site), version="3.0", sha256=None)
+
+    assert read.release.architectures == ("sm_70", "sm_90", "sm_100a", "compute_120")
+    assert load_exports().release("2.15.0").architectures[0] == "sm_75"
+    assert load_exports().release("2.15.0+cu126").architectures == ()
 
 
 def test_release_is_replaced_not_doubled(two_releases: TorchExports, tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_gpu_architectures_are_read_from_the_fat_binary(tmp_path: Path) -> None:
 
     assert read_file_needs(path).architectures == ("sm_90", "sm_100", "compute_120")
     with FileImage(compile_shared(tmp_path / "plain.so", define("one"))) as image:
-        assert find_architectures(image) is None
+        assert find_architectures(image) == ()
 
 
 def test_wheel_is_judged_as_a_whole(tmp_path: Path, build_wheel: BuildWheel) -> None:
