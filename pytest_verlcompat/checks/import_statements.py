@@ -40,6 +40,16 @@ if TYPE_CHECKING:
 
     from pytest_verlcompat.checks.import_execution import Interpreter
 
+_ABSENT_FROM_CELL = Doubt(
+    path="",
+    line=0,
+    reason="whether a module is installed is not part of this cell",
+    is_silent=True,
+    kind="ModuleNotFoundError",
+)
+SILENT = Ended(doubts=(_ABSENT_FROM_CELL,))
+"""How an import ends of which this cell does not say whether its distribution is there."""
+
 
 class Run:
     """One module being run."""
@@ -227,7 +237,7 @@ class Run:
             return self._star(item, presence=presence)
         self._bind(item.bound, Ref(f"{item.module}.{item.name}"))
         if presence is None:
-            return self._silent(item)
+            return SILENT
         if not presence:
             return Ended(failure=self._no_module(item))
         found = self.owner.providers.lookup(item.module, item.name)
@@ -240,23 +250,12 @@ class Run:
             return Ended(doubts=(doubt,))
         return Ended(failure=self._no_name(item))
 
-    def _silent(self, item: Import) -> Ended:
-        reason = f"whether {item.module} is installed is not part of this cell"
-        doubt = Doubt(
-            path=self.outline.path,
-            line=item.line,
-            reason=reason,
-            is_silent=True,
-            kind="ModuleNotFoundError",
-        )
-        return Ended(doubts=(doubt,))
-
     def _whole_module(self, item: Import) -> Ended:
         aliased = item.bound != item.module.partition(".")[0]
         self._bind(item.bound, Ref(item.module if aliased else item.bound))
         presence = self.owner.world.presence(item.module)
         if presence is None:
-            return self._silent(item)
+            return SILENT
         return FINE if presence else Ended(failure=self._no_module(item))
 
     def _star(self, item: Import, *, presence: bool | None) -> Ended:
@@ -265,7 +264,7 @@ class Run:
         names = self.owner.providers.star_names(item.module)
         if names is None:
             self.space.is_open = True
-            return FINE if presence else self._silent(item)
+            return FINE if presence else SILENT
         for name in names:
             self._bind(name, Ref(f"{item.module}.{name}"))
         return FINE
