@@ -10,6 +10,7 @@ status 0 if nothing is refused, 1 if something is, another for errors.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError("give --verl VERSION, or --from VERSION and --to VERSION")
     script = load_script(args.script)
     cache = MemberCache(default_cache_folder())
-    store = FactsStore(IndexClient.configured(cache=cache), cache=cache)
+    store = FactsStore(IndexClient.configured(cache=cache, keeps_pages=True), cache=cache)
     target = args.verl or args.new
     history = history_before(store, target)
     facts = read_config(store, "verl", target)
@@ -54,6 +55,8 @@ def execute(args: argparse.Namespace) -> int:
     moved = None
     if args.old is not None:
         moved = migrate(script, read_config(store, "verl", args.old), facts, history=history)
+    for note in dict.fromkeys(store.client.notes):
+        print(f"verlcompat: {note}", file=sys.stderr)
     _print(args, report, moved)
     return 1 if report.is_refused else 0
 

@@ -45,7 +45,7 @@ def execute(args: argparse.Namespace) -> int:
     """Return 0 once both files are written."""
     releases = _releases(args.examples)
     cache = MemberCache(default_cache_folder())
-    store = FactsStore(IndexClient.configured(cache=cache), cache=cache)
+    store = FactsStore(IndexClient.configured(cache=cache, keeps_pages=True), cache=cache)
     vllm, known = engine_for(store, args.new)
     target = Target(
         facts=read_config(store, "verl", args.new),
