@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,9 +11,9 @@ from pytest_verlcompat.wheels.cache import MemberCache
 from pytest_verlcompat.wheels.index import IndexClient
 from pytest_verlcompat.wheels.surface_store import FactsStore
 from tests.abi_objects import OLD_CHECK, compile_shared, link, use
+from tests.folder_index import add_release
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_verlcompat.store.space_rungs import RungFact
@@ -27,37 +25,15 @@ def store(tmp_path: Path) -> FactsStore:
     c10_cuda = compile_shared(tmp_path / "lib" / "libc10_cuda.so", "")
     extension = compile_shared(tmp_path / "ops.abi3.so", use(OLD_CHECK), flags=link(c10_cuda))
     body = extension.read_bytes()
-    _publish(tmp_path, "vllm", {"vllm/__init__.py": b"", "vllm/_C.abi3.so": body})
-    _publish(tmp_path, "sgl-kernel", {"sgl_kernel/ops.abi3.so": body}, version="0.3.2")
+    index = tmp_path / "index"
+    add_release(index, "vllm 1.0", {"vllm/__init__.py": "", "vllm/_C.abi3.so": body})
+    add_release(index, "sgl-kernel 0.3.2", {"sgl_kernel/ops.abi3.so": body})
     needs = 'sgl-kernel==0.3.2; extra == "srt"'
-    _publish(tmp_path, "sglang", {"sglang/__init__.py": b""}, requires=needs)
-    _publish(tmp_path, "plain", {"plain/__init__.py": b""})
+    add_release(index, "sglang 1.0", {"sglang/__init__.py": ""}, requires=needs)
+    add_release(index, "plain 1.0", {"plain/__init__.py": ""})
     cache = MemberCache(tmp_path / "cache")
-    client = IndexClient([(tmp_path / "index").as_uri()], cache=cache)
+    client = IndexClient([index.as_uri()], cache=cache)
     return FactsStore(client, cache=cache)
-
-
-def _publish(
-    root: Path,
-    name: str,
-    members: Mapping[str, bytes],
-    *,
-    version: str = "1.0",
-    requires: str = "",
-) -> None:
-    module = name.replace("-", "_")
-    folder = root / "index" / name
-    folder.mkdir(parents=True)
-    path = folder / f"{module}-{version}-py3-none-any.whl"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    metadata += f"Requires-Dist: {requires}\n" if requires else ""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member, body in members.items():
-            archive.writestr(member, body)
-        archive.writestr(f"{module}-{version}.dist-info/METADATA", metadata)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    link_text = f'<a href="{path.name}#sha256={digest}">{path.name}</a>'
-    (folder / "index.html").write_text(f"<!doctype html><html><body>{link_text}</body></html>")
 
 
 def _judge(store: FactsStore, *cells: tuple[str, str]) -> list[RungFact]:
