@@ -98,11 +98,21 @@ class Run:
     def _raised(self, item: Raise) -> Failure:
         return Failure(
             kind=item.kind or "Exception",
-            message=item.message,
+            message=self._message(item.message),
             path=self.outline.path,
             line=item.line,
             provider="",
         )
+
+    def _message(self, text: str) -> str:
+        """Return *text* with the values of an f-string written in, where the cell decides them."""
+        if not text.startswith(("f'", 'f"')):
+            return text
+        try:
+            value = evaluate(text, self.space.names, self.owner)
+        except RaisesError:
+            return text
+        return value if isinstance(value, str) else text
 
     def _bind(self, name: str, value: Value) -> None:
         self.space.names[name] = value

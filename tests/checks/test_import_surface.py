@@ -462,3 +462,17 @@ def test_optional_part_of_a_release_is_there_when_its_condition_holds(
     surface = judge_sources(f"from engine import {name}", engine)
 
     assert [finding.weight for finding in surface.findings] == weights
+
+
+def test_message_that_is_raised_reads_as_python_would_say_it(judge_sources: JudgeSources) -> None:
+    """Versions are written into the message that people will search for."""
+    app = (
+        "from importlib.metadata import version\n"
+        "found = version('engine')\n"
+        "if found < '2':\n"
+        "    raise ValueError(f'engine {found} is not supported')\n"
+    )
+
+    surface = judge_sources(app, {"engine/__init__.py": ""}, version="1.5")
+
+    assert str(surface.findings[0].cause) == "ValueError: engine 1.5 is not supported"
