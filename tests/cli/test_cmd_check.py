@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_verlcompat.cli import main
+from tests.folder_index import add_release, configure_index
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 SERVER = "verl/workers/rollout/vllm_rollout/vllm_async_server.py"
@@ -28,37 +26,16 @@ VERL = {
 }
 
 
-def _add(index: Path, release: str, sources: Mapping[str, str]) -> None:
-    name, version = release.split()
-    folder = index / name
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for member, source in sources.items():
-            archive.writestr(member, source)
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        archive.writestr(f"{name}-{version}.dist-info/METADATA", metadata)
-    links = "".join(
-        f'<a href="{each.name}#sha256={hashlib.sha256(each.read_bytes()).hexdigest()}">'
-        f"{each.name}</a>"
-        for each in sorted(folder.glob("*.whl"))
-    )
-    (folder / "index.html").write_text(f"<!doctype html><html><body>{links}</body></html>")
-
-
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a package index in a folder, configured as the only one."""
     root = tmp_path / "index"
-    _add(root, "verl 0.6.0", VERL)
-    _add(root, "vllm 0.8.4", {"vllm/__init__.py": "", "vllm/utils.py": ""})
-    _add(root, "vllm 0.8.5", {"vllm/__init__.py": "", "vllm/utils.py": ""})
+    add_release(root, "verl 0.6.0", VERL)
+    add_release(root, "vllm 0.8.4", {"vllm/__init__.py": "", "vllm/utils.py": ""})
+    add_release(root, "vllm 0.8.5", {"vllm/__init__.py": "", "vllm/utils.py": ""})
     there = {"vllm/__init__.py": "", "vllm/utils.py": "\ndef get_tcp_uri(ip, port): ...\n"}
-    _add(root, "vllm 0.9.0", there)
-    for name in ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("UV_DEFAULT_INDEX", root.as_uri())
-    monkeypatch.setenv("VERLCOMPAT_CACHE_DIR", str(tmp_path / "cache"))
+    add_release(root, "vllm 0.9.0", there)
+    configure_index(root, tmp_path / "cache", monkeypatch)
     return root
 
 
@@ -118,6 +95,47 @@ def test_downstream_source_tree_is_judged_in_place(
 
     assert status == 1
     assert "mine/__init__.py:1" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("index")
+def test_several_releases_of_a_provider_are_cells_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One command tells a downstream repository which releases it works with."""
+    source = tmp_path / "mine" / "mine"
+    source.mkdir(parents=True)
+    (source / "__init__.py").write_text("from vllm.utils import get_tcp_uri\n")
+    words = ["check", "--source", str(tmp_path / "mine"), "vllm==0.8.5", "vllm==0.9.0", "--json"]
+
+    status = main([*words, "--no-ranges", "--no-loads"])
+
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert status == 1
+    assert [(cell["providers"], cell["verdict"]) for cell in cells] == [
+        (["vllm 0.8.5"], "incompatible"),
+        (["vllm 0.9.0"], "compatible"),
+    ]
+
+
+def test_source_tree_is_judged_beside_what_is_installed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Own imports meet the installed stack: a missing name, and a module nobody installed."""
+    source = tmp_path / "mine" / "mine"
+    source.mkdir(parents=True)
+    (source / "__init__.py").write_text("from vllm.utils import get_tcp_uri\nimport absent\n")
+    site = tmp_path / "venv" / "lib" / "python3.12" / "site-packages"
+    (site / "vllm-0.8.5.dist-info").mkdir(parents=True)
+    (site / "vllm").mkdir()
+    (site / "vllm" / "__init__.py").write_text("")
+    (site / "vllm" / "utils.py").write_text("")
+
+    status = main(["check", "--source", str(tmp_path / "mine"), "--python", str(tmp_path / "venv")])
+
+    printed = capsys.readouterr().out
+    assert status == 1
+    assert "cannot import name 'get_tcp_uri' from 'vllm.utils'" in printed
+    assert "No module named 'absent'" in printed
 
 
 def test_environment_is_read_and_never_imported(

@@ -213,7 +213,9 @@ def _row(cell: str, role: str, *, predicted: dict[str, Any], real: list[Any]) ->
 
 def plain(message: str) -> str:
     """Return *message* without the paths of this machine that Python and loaders add to it."""
-    return re.sub(r"(?<![\w.])/(?:[\w.+-]+/)*([\w.+-]+)", r"\1", message)
+    return re.sub(
+        r"(?<![\w.])/(?:[\w.+-]+/)*([\w.+-]+)", r"\1", re.sub(r" \(/[^)]*\)", "", message)
+    )
 
 
 def _kept() -> list[dict[str, Any]]:
