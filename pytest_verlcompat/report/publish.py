@@ -43,18 +43,23 @@ def render_all(report: Report) -> Mapping[str, str]:
     }
 
 
-def find_changes(report: Report, *, root: Path) -> Mapping[Path, bytes]:
-    """Return the files below *root* whose bytes are not what the evidence gives."""
-    wanted = {root / "reports" / name: text for name, text in render_all(report).items()}
+def find_changes(report: Report, *, root: Path) -> Mapping[Path, bytes | None]:
+    """Return the files below *root* whose bytes are not what the records give.
+
+    ``None`` stands for a file in a folder of badges that nothing gives any more.
+    """
+    folder = root / "reports"
+    wanted = {folder / name: text for name, text in render_all(report).items()}
     for readme in sorted(root.glob("README*.md")):
         text = readme.read_text(encoding="utf-8")
         language = _language(readme)
         wanted[readme] = render_markdown.render_readme(text, report, language=language)
-    found = {}
+    found: dict[Path, bytes | None] = {}
     for path, text in wanted.items():
         data = text.encode("utf-8")
         if not path.exists() or path.read_bytes() != data:
             found[path] = data
+    found |= dict.fromkeys(each for each in _published(folder) if each not in wanted)
     return found
 
 
@@ -66,23 +71,23 @@ def _language(readme: Path) -> Language:
         return ENGLISH
 
 
-def find_leftovers(report: Report, *, root: Path) -> Iterator[Path]:
-    """Yield the badges below *root* of cells and pairs that are there no more."""
-    wanted = badges.render_badges(report)
-    for path in sorted((root / "reports" / badges.FOLDER).rglob("*.*")):
-        if path.relative_to(root / "reports").as_posix() not in wanted:
-            yield path
+def _published(folder: Path) -> Iterator[Path]:
+    """Yield the files in the folders that hold badges and nothing else."""
+    for name in badges.FOLDERS:
+        if (folder / name).is_dir():
+            yield from (path for path in sorted((folder / name).iterdir()) if path.is_file())
 
 
 def publish(report: Report, *, root: Path) -> tuple[str, ...]:
-    """Write what changed; return the names of those files."""
+    """Write what changed and remove what is left over; return the names of those files."""
     changes = find_changes(report, root=root)
     for path, data in changes.items():
+        if data is None:
+            path.unlink(missing_ok=True)
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         # Two runs may publish at once; each renames what it wrote itself.
         aside = path.with_name(f".{path.name}.{os.getpid()}.new")
         aside.write_bytes(data)
         aside.replace(path)
-    for path in find_leftovers(report, root=root):
-        path.unlink(missing_ok=True)
     return tuple(path.name for path in changes)
