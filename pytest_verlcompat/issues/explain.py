@@ -32,7 +32,7 @@ from pytest_verlcompat.issues.scan import (
     lines_before,
     search_words,
 )
-from pytest_verlcompat.issues.text import inert
+from pytest_verlcompat.issues.text import Line, inert
 from pytest_verlcompat.issues.versions import read_facts
 
 if TYPE_CHECKING:
@@ -194,11 +194,15 @@ def _look(hit: Hit, table: _Needles, *, found: _Collected) -> None:
 
 
 def _candidates(text: str, table: _Needles) -> Iterator[tuple[Entry, Signature, re.Match[str]]]:
-    """Yield the signatures whose pattern is in *text*."""
+    """Yield the signatures whose pattern is in *text*, or begins what a logger put before."""
+    message = Line(process="", text=text).message
     for needle, row in table.items():
         if needle in text:
             for entry, signature in row:
-                matched = compiled(signature.pattern).search(text)
+                pattern = compiled(signature.pattern)
+                matched = pattern.search(text) or (
+                    pattern.search(message) if signature.pattern.startswith("^") else None
+                )
                 if matched is not None:
                     yield entry, signature, matched
 
