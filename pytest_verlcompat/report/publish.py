@@ -8,42 +8,61 @@ from typing import TYPE_CHECKING
 from pytest_verlcompat.report import render_badge, render_html, render_json, render_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pytest_verlcompat.report.assemble import Report
+    from pytest_verlcompat.report.site_inputs import SiteInputs
 
 
-def render_all(report: Report) -> Mapping[str, str]:
-    """Return file name to text of every form."""
+def render_all(report: Report, inputs: SiteInputs | None = None) -> Mapping[str, str]:
+    """Return path below ``reports/`` to text of every form."""
     return {
         "matrix.md": render_markdown.render(report),
         "matrix.json": render_json.render(report),
-        "index.html": render_html.render(report),
-        "figures.html": render_html.render_figures(report),
+        **render_html.render(report, inputs),
         render_badge.FILENAME: render_badge.render(report),
     }
 
 
-def find_changes(report: Report, *, root: Path) -> Mapping[Path, bytes]:
-    """Return the files below *root* whose bytes are not what the evidence gives."""
-    wanted = {root / "reports" / name: text for name, text in render_all(report).items()}
+def find_changes(
+    report: Report, *, root: Path, inputs: SiteInputs | None = None
+) -> Mapping[Path, bytes | None]:
+    """Return the files below *root* whose bytes are not what the records give.
+
+    ``None`` stands for a file in a folder of the pages that nothing gives any more.
+    """
+    folder = root / "reports"
+    wanted = {folder / name: text for name, text in render_all(report, inputs).items()}
     readme = root / "README.md"
     if readme.exists():
         text = readme.read_text(encoding="utf-8")
         wanted[readme] = render_markdown.render_readme(text, report)
-    found = {}
+    found: dict[Path, bytes | None] = {}
     for path, text in wanted.items():
         data = text.encode("utf-8")
         if not path.exists() or path.read_bytes() != data:
             found[path] = data
+    found |= dict.fromkeys(each for each in _published(folder) if each not in wanted)
     return found
 
 
-def publish(report: Report, *, root: Path) -> tuple[str, ...]:
-    """Write what changed; return the names of those files."""
-    changes = find_changes(report, root=root)
+def _published(folder: Path) -> Iterator[Path]:
+    """Yield the files in the folders that belong to the pages."""
+    for name in render_html.FOLDERS:
+        if (folder / name).is_dir():
+            yield from (path for path in sorted((folder / name).iterdir()) if path.is_file())
+
+
+def publish(
+    report: Report, *, root: Path, inputs: SiteInputs | None = None
+) -> tuple[str, ...]:
+    """Write what changed and remove what is left over; return the names of those files."""
+    changes = find_changes(report, root=root, inputs=inputs)
     for path, data in changes.items():
+        if data is None:
+            path.unlink(missing_ok=True)
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         # Two runs may publish at once; each renames what it wrote itself.
         aside = path.with_name(f".{path.name}.{os.getpid()}.new")
