@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.errors import UsageError
-from pytest_verlcompat.issues.catalogue import load_catalogue
+from pytest_verlcompat.issues.catalogue import ENTRIES, load_catalogue
 from pytest_verlcompat.issues.explain import explain
 from pytest_verlcompat.issues.installed import installed_facts
+from pytest_verlcompat.issues.language import ENGLISH, find_language, list_languages, translate
 from pytest_verlcompat.issues.render import render_report, render_text, render_values
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_verlcompat.issues.explain import Diagnosis
 
+_LANGUAGE = "VERLCOMPAT_LANG"
 EXPLAINED = 0
 UNKNOWN = 1
 NOTHING_FAILED = 20
@@ -42,6 +45,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--entries", type=Path, metavar="FOLDER", help="another catalogue than the one shipped"
     )
+    parser.add_argument(
+        "--lang",
+        metavar="LANGUAGE",
+        default=os.environ.get(_LANGUAGE) or ENGLISH.tag,
+        help=f"language of the answer: {', '.join(list_languages())} (or set {_LANGUAGE}); "
+        "--markdown stays English",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print everything found as JSON")
     form.add_argument(
@@ -51,16 +61,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Return the exit status by what was found."""
-    catalogue = load_catalogue(_folder(args.entries)) if args.entries else load_catalogue()
+    language = find_language(args.lang)
+    folder = _folder(args.entries) if args.entries else ENTRIES
+    catalogue = load_catalogue(folder)
+    if language is not ENGLISH and not args.markdown:
+        catalogue = translate(catalogue, language, folder=folder)
     facts = installed_facts(args.python) if args.python else None
     with _opened(args.log) as stream:
         diagnosis = explain(stream, catalogue=catalogue, facts=facts)
     if args.json:
-        print(json.dumps(render_values(diagnosis), indent=2))
+        print(json.dumps(render_values(diagnosis, language=language), indent=2))
     elif args.markdown:
         print(render_report(diagnosis), end="")
     else:
-        print(render_text(diagnosis), end="")
+        print(render_text(diagnosis, language=language), end="")
     return _status(diagnosis)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pytest_verlcompat.issues.catalogue import compiled
 from pytest_verlcompat.issues.facts import Facts, Holds, any_holds, holds
 from pytest_verlcompat.issues.failures import Failure, looks_failed, read_failure
+from pytest_verlcompat.issues.language import Said
 from pytest_verlcompat.issues.matches import (
     SAME_FAILURE_LINES,
     Around,
@@ -50,6 +51,8 @@ _MAX_SHAPES = 20_000
 _NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 _EVIDENCE_BEFORE = 2
 _SHOWN_CHARACTERS = 400
+_AMBIGUOUS = "the same text has other causes, and the versions that would settle it are not known"
+_UNAMBIGUOUS = "the text has no other cause we know of; the versions it depends on are not known"
 
 
 class Confidence(Enum):
@@ -76,7 +79,7 @@ class Explanation:
     evidence: tuple[str, ...]
     """The line that shows it and those just before, safe to print."""
     confidence: Confidence
-    why: tuple[str, ...]
+    why: tuple[Said, ...]
     remedies: tuple[Remedy, ...]
     """Those that fit the versions known, best first."""
     lines: int
@@ -271,10 +274,7 @@ def _explanation(match: Match, facts: Facts, *, unexplained: tuple[Failure, ...]
     ]
     if earlier:
         confidence = confidence.lower()
-        why.append(
-            f"another failure comes before it, at line {earlier[0].line_number}: "
-            f"{inert(earlier[0].exception, limit=120)}"
-        )
+        why.append(_earlier(earlier[0]))
     shown = (*match.around.before, _cropped(match))
     return Explanation(
         entry=match.entry,
@@ -288,6 +288,14 @@ def _explanation(match: Match, facts: Facts, *, unexplained: tuple[Failure, ...]
             each for each in match.entry.remedies if holds(each.when, facts) is not Holds.NO
         ),
         lines=match.count,
+    )
+
+
+def _earlier(failure: Failure) -> Said:
+    shown = inert(failure.exception, limit=120)
+    return Said(
+        "another failure comes before it, at line {line}: {exception}",
+        {"line": failure.line_number, "exception": shown},
     )
 
 
@@ -309,24 +317,21 @@ def _filled(match: Match) -> str:
     return text
 
 
-def _judge(match: Match, facts: Facts) -> tuple[Confidence, list[str]]:
+def _judge(match: Match, facts: Facts) -> tuple[Confidence, list[Said]]:
     entry = match.entry
-    why = [f"the text of {entry.id} stands at line {match.hit_number}"]
+    line = {"id": entry.id, "line": match.hit_number}
+    why = [Said("the text of {id} stands at line {line}", line)]
     answer = any_holds(entry.affected, facts)
     named = _named_versions(entry, facts)
     if answer is Holds.YES:
-        why.append(
-            f"the versions known are in its range: {named}" if named else "its range is open"
-        )
+        inside = Said("the versions known are in its range: {versions}", {"versions": named})
+        why.append(inside if named else Said("its range is open"))
         return Confidence.HIGH, why
     if answer is Holds.NO:
-        why.append(f"the versions known are outside its range: {named}")
+        outside = "the versions known are outside its range: {versions}"
+        why.append(Said(outside, {"versions": named}))
         return Confidence.LOW if entry.ambiguous else Confidence.MEDIUM, why
-    why.append(
-        "the same text has other causes, and the versions that would settle it are not known"
-        if entry.ambiguous
-        else "the text has no other cause we know of; the versions it depends on are not known"
-    )
+    why.append(Said(_AMBIGUOUS if entry.ambiguous else _UNAMBIGUOUS))
     return Confidence.LOW if entry.ambiguous else Confidence.HIGH, why
 
 

@@ -7,11 +7,12 @@ would read it.
 from __future__ import annotations
 
 import re
-import textwrap
 from typing import TYPE_CHECKING, Any
 
+from pytest_verlcompat.issues.language import ENGLISH
 from pytest_verlcompat.issues.redact import redact
 from pytest_verlcompat.issues.text import inert
+from pytest_verlcompat.issues.wrap import wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,70 +21,90 @@ if TYPE_CHECKING:
     from pytest_verlcompat.issues.explain import Diagnosis, Explanation
     from pytest_verlcompat.issues.facts import Facts
     from pytest_verlcompat.issues.failures import Failure
+    from pytest_verlcompat.issues.language import Language
 
 _WIDTH = 96
 _REPORT_LINES = 40
 _STACK = ("verl", "torch", "vllm", "sglang", "flash-attn", "transformers", "ray", "numpy")
 
 
-def render_text(diagnosis: Diagnosis, *, limit: int = 3) -> str:
-    """Return *diagnosis* for a person at a terminal: root cause first, *limit* at most."""
+def render_text(diagnosis: Diagnosis, *, limit: int = 3, language: Language = ENGLISH) -> str:
+    """Return *diagnosis* for a person at a terminal: root cause first, *limit* at most.
+
+    Args:
+        language: Of the sentences around; entries are in the language of the catalogue that
+            was looked through, and a report to file stays English.
+    """
     if not diagnosis.explanations:
-        return _render_unknown(diagnosis)
-    lines = list(_explained(diagnosis.explanations[0]))
+        return _render_unknown(diagnosis, language)
+    lines = list(_explained(diagnosis.explanations[0], language))
     rest = diagnosis.explanations[1:]
     if rest:
-        lines += ["", "Also seen:"]
+        lines += ["", language.say("Also seen:")]
         lines += [
-            f"  {each.entry.id} {each.entry.title} (line {each.line_number})"
+            "  " + language.say("{id} {title} (line {line})",
+                id=each.entry.id, title=each.entry.title, line=each.line_number)
             for each in rest[: limit - 1]
-        ]
+        ]  # fmt: skip
         if len(rest) >= limit:
-            lines.append(f"  and {len(rest) - limit + 1} more; --json lists them")
+            more = language.say("and {count} more; --json lists them", count=len(rest) - limit + 1)
+            lines.append(f"  {more}")
     return "\n".join(lines) + "\n"
 
 
-def _explained(each: Explanation) -> Iterator[str]:
-    entry = each.entry
+def _explained(each: Explanation, language: Language) -> Iterator[str]:
+    entry, say = each.entry, language.say
     yield f"{entry.id}  {entry.title}"
-    where = f"line {each.line_number}" + (f" of {each.process}" if each.process else "")
-    yield f"{entry.stage.value} stage, first seen at {where}, {each.lines} line(s)"
+    yield say(
+        "{stage} stage, first seen at line {line} of {process}, {lines} line(s)"
+        if each.process
+        else "{stage} stage, first seen at line {line}, {lines} line(s)",
+        stage=say(entry.stage.value),
+        line=each.line_number,
+        process=each.process,
+        lines=each.lines,
+    )
     yield ""
     yield from (f"  | {line}" for line in each.evidence)
     yield ""
-    yield from textwrap.wrap(each.cause, _WIDTH)
+    yield from wrap(each.cause, width=_WIDTH)
     yield ""
-    yield f"Confidence: {each.confidence.value}, because"
-    yield from (f"  - {reason}" for reason in each.why)
+    yield say("Confidence: {confidence}, because", confidence=say(each.confidence.value))
+    yield from (f"  - {language.render(reason)}" for reason in each.why)
     yield ""
-    yield "What to do:" if each.remedies else "No remedy of this entry fits the versions known."
+    yield say(
+        "What to do:" if each.remedies else "No remedy of this entry fits the versions known."
+    )
     for number, remedy in enumerate(each.remedies, 1):
-        yield from _remedy(number, remedy)
+        yield from _remedy(number, remedy, language)
     yield ""
-    yield "Sources: " + ", ".join(source.url for source in entry.sources)
+    yield say("Sources: {sources}", sources=", ".join(source.url for source in entry.sources))
 
 
-def _remedy(number: int, remedy: Remedy) -> Iterator[str]:
+def _remedy(number: int, remedy: Remedy, language: Language) -> Iterator[str]:
     first, *more = remedy.do.splitlines()
     yield f"  {number}. {first}"
     yield from (f"     {line}" for line in more)
-    yield f"     cost: {remedy.cost}"
+    yield "     " + language.say("cost: {cost}", cost=remedy.cost)
 
 
-def _render_unknown(diagnosis: Diagnosis) -> str:
+def _render_unknown(diagnosis: Diagnosis, language: Language) -> str:
+    say = language.say
     if not diagnosis.failures:
-        return "Nothing in this text looks like a failure.\n"
+        return say("Nothing in this text looks like a failure.") + "\n"
     lines = [
-        "No known failure is in this text. The first failure of each process, in order of time:",
+        say(
+            "No known failure is in this text. The first failure of each process, in order of time:"
+        ),
         "",
     ]
     for failure in diagnosis.failures:
-        process = f" of {inert(failure.process, limit=80)}" if failure.process else ""
-        lines.append(f"  line {failure.line_number}{process}: {failure.exception}")
-    lines += [
-        "",
-        "A report ready to file (secrets and names are taken out; read it before sending):",
-    ]
+        process = inert(failure.process, limit=80)
+        at = "line {line} of {process}: {exception}" if process else "line {line}: {exception}"
+        shown = say(at, line=failure.line_number, process=process, exception=failure.exception)
+        lines.append(f"  {shown}")
+    ready = "A report ready to file (secrets and names are taken out; read it before sending):"
+    lines += ["", say(ready)]
     return "\n".join(lines) + "\n\n" + render_report(diagnosis)
 
 
@@ -127,10 +148,10 @@ def _versions(facts: Facts) -> list[str]:
     return [f"{name} {version}" for name, version in known.items()]
 
 
-def render_values(diagnosis: Diagnosis) -> dict[str, Any]:
-    """Return *diagnosis* as plain JSON values."""
+def render_values(diagnosis: Diagnosis, *, language: Language = ENGLISH) -> dict[str, Any]:
+    """Return *diagnosis* as plain JSON values; keys and words of a choice stay English."""
     return {
-        "explanations": [_explanation_values(each) for each in diagnosis.explanations],
+        "explanations": [_explanation_values(each, language) for each in diagnosis.explanations],
         "failures": [
             {
                 "process": inert(each.process),
@@ -146,7 +167,7 @@ def render_values(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _explanation_values(each: Explanation) -> dict[str, Any]:
+def _explanation_values(each: Explanation, language: Language) -> dict[str, Any]:
     entry = each.entry
     return {
         "id": entry.id,
@@ -159,7 +180,7 @@ def _explanation_values(each: Explanation) -> dict[str, Any]:
         "evidence": list(each.evidence),
         "lines": each.lines,
         "confidence": each.confidence.value,
-        "why": list(each.why),
+        "why": [language.render(reason) for reason in each.why],
         "remedies": [{"do": remedy.do, "cost": remedy.cost} for remedy in each.remedies],
         "sources": [source.url for source in entry.sources],
     }

@@ -87,3 +87,41 @@ def test_forms_exclude_each_other_in_help(form: str, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert form in shown
     assert "20 nothing failed" in shown
+
+
+def test_answer_is_in_the_language_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the option or by the variable; commands and names stay what they are."""
+    main(["explain", "--lang", "zh_CN", str(LOGS / "VC124.log")])
+    by_option = capsys.readouterr().out
+    monkeypatch.setenv("VERLCOMPAT_LANG", "zh_CN.UTF-8")
+    main(["explain", str(LOGS / "VC124.log")])
+
+    assert by_option.startswith("VC124  numba 不接受比它所知更新的 numpy\n")
+    assert "把握：高" in by_option
+    assert "pip install 'numpy<2.3'" in by_option
+    assert capsys.readouterr().out == by_option
+
+
+def test_locale_of_the_machine_does_not_change_the_language(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is pasted into an issue stays English unless its author asked for another language."""
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    main(["explain", str(LOGS / "VC124.log")])
+
+    assert capsys.readouterr().out.isascii()
+
+
+def test_report_to_file_stays_english(capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes upstream."""
+    main(["explain", "--lang", "zh", "--markdown", str(LOGS / "VC124.log")])
+
+    assert "Known as VC124: numba refuses" in capsys.readouterr().out
+
+
+def test_unknown_language_is_a_mistake_of_the_caller(capsys: pytest.CaptureFixture[str]) -> None:
+    """The status is that of a wrong argument, and the languages there are get named."""
+    assert main(["explain", "--lang", "tlh", str(LOGS / "VC124.log")]) == 2
+    assert "there are en, zh_CN" in capsys.readouterr().err

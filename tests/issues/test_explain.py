@@ -238,7 +238,7 @@ def test_versions_outside_the_range_lower_the_confidence() -> None:
 
     assert root is not None
     assert root.confidence is Confidence.MEDIUM
-    assert any("outside its range: vllm 0.24.0" in reason for reason in root.why)
+    assert any("outside its range: vllm 0.24.0" in str(reason) for reason in root.why)
 
 
 def test_earlier_unknown_failure_lowers_the_confidence() -> None:
@@ -248,7 +248,7 @@ def test_earlier_unknown_failure_lowers_the_confidence() -> None:
 
     assert root is not None
     assert root.confidence is Confidence.MEDIUM
-    assert any("line 1" in reason for reason in root.why)
+    assert any("line 1" in str(reason) for reason in root.why)
 
 
 def test_hostile_log_is_rendered_inert() -> None:
