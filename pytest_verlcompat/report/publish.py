@@ -54,9 +54,7 @@ def _published(folder: Path) -> Iterator[Path]:
             yield from (path for path in sorted((folder / name).iterdir()) if path.is_file())
 
 
-def publish(
-    report: Report, *, root: Path, inputs: SiteInputs | None = None
-) -> tuple[str, ...]:
+def publish(report: Report, *, root: Path, inputs: SiteInputs | None = None) -> tuple[str, ...]:
     """Write what changed and remove what is left over; return the names of those files."""
     changes = find_changes(report, root=root, inputs=inputs)
     for path, data in changes.items():

@@ -65,6 +65,7 @@ def render(report: Report, inputs: SiteInputs | None = None) -> dict[str, str]:
         released=known.released,
         runtimes=load_runtimes(),
         needs=known.needs,
+        effects=known.effects,
     )
     draw = _Draw(report)
     files |= dict(_pages(draw, report, known))
@@ -197,6 +198,7 @@ def _rot(draw: _Draw, report: Report, inputs: SiteInputs) -> str:
         title="Rot",
         here="rot.html",
         rows=rows,
+        turns=site_tables.make_turns(rows),
         rotten=sum(bool(each["turns"]) for each in rows),
         sound=site_plots.render_sound(rows),
         lives=site_plots.render_lives(rows),

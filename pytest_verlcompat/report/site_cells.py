@@ -8,16 +8,20 @@ from pytest_verlcompat.issues.record import explain_record
 from pytest_verlcompat.model.outcome import Outcome, Rung
 from pytest_verlcompat.report.inert import bounded
 from pytest_verlcompat.report.site_plots import render_bars, render_curve
-from pytest_verlcompat.report.words import ABSENT, MARKS, axis_versions, render_outcome
+from pytest_verlcompat.report.words import (
+    ABSENT,
+    MARKS,
+    axis_versions,
+    render_outcome,
+    rung_state,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from markupsafe import Markup
 
-    from pytest_verlcompat.issues.catalogue import Entry
     from pytest_verlcompat.model.evidence import Evidence
-    from pytest_verlcompat.model.verdict import Verdict
     from pytest_verlcompat.report.assemble import CellReport, Report
     from pytest_verlcompat.report.site_inputs import SiteInputs
 
@@ -45,10 +49,11 @@ def make_cell(report: Report, cell: CellReport, inputs: SiteInputs) -> dict[str,
         "asked": " ".join(cell.cell.requirements),
         "overrides": " ".join(cell.cell.overrides),
         "groups": [
-            (rung.value, _state(rung, cell.verdict), records)
+            (rung.value, rung_state(rung, cell.verdict), records)
             for rung in Rung
             if (records := _records(report, cell, rung, opposed=opposed, inputs=inputs))
         ],
+        "causes": _causes(cell, inputs),
         "stale": cell.stale,
         "recipe": inputs.recipes.get(cell.cell.id, ()),
         "sources": [bounded(each, 300) for each in cell.cell.sources],
@@ -66,7 +71,7 @@ def make_line(report: Report, cell: CellReport) -> dict[str, Any]:
         "highest": cell.verdict.highest.value if cell.verdict.highest else None,
         "versions": [(axis, bounded(versions.get(axis, ABSENT), 40)) for axis in _FIRST],
         "name": _name(cell),
-        "rungs": [(rung.value, _state(rung, cell.verdict)) for rung in Rung],
+        "rungs": [(rung.value, rung_state(rung, cell.verdict)) for rung in Rung],
         "flaky": len(cell.contradicted),
     }
 
@@ -94,15 +99,9 @@ def make_plots(report: Report) -> list[tuple[str, Markup]]:
 
 def _name(cell: CellReport) -> str:
     values = cell.cell.values
-    return " + ".join(f"{axis} {values[axis]}" for axis in ("verl", "vllm", "sglang") if axis in values)
-
-
-def _state(rung: Rung, verdict: Verdict) -> str:
-    if rung in verdict.failed:
-        return "failed"
-    if rung in verdict.partial:
-        return "partial"
-    return "passed" if rung in verdict.passed else "untested"
+    return " + ".join(
+        f"{axis} {values[axis]}" for axis in ("verl", "vllm", "sglang") if axis in values
+    )
 
 
 def _records(
@@ -125,6 +124,19 @@ def _records(
     return found
 
 
+def _causes(cell: CellReport, inputs: SiteInputs) -> list[dict[str, Any]]:
+    """Return what fails, lowest rung first; probes that fail with the same words stand together."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in cell.verdict.culprits:
+        subject = (bounded(each.subject, 120), each.rung.value)
+        key = str(each.cause) if each.cause else each.subject
+        if key in found:
+            found[key]["subjects"].append(subject)
+        else:
+            found[key] = {**_record(each, cell.versions, inputs), "subjects": [subject]}
+    return list(found.values())
+
+
 def _record(record: Evidence, versions: Mapping[str, str], inputs: SiteInputs) -> dict[str, Any]:
     cause = record.cause
     return {
@@ -140,7 +152,7 @@ def _record(record: Evidence, versions: Mapping[str, str], inputs: SiteInputs) -
         "machine": bounded(str(record.machine), 200),
         "day": record.started_at[:10],
         "log": record.log_sha256[:12] if record.log_sha256 else None,
-        "known": _known(record, versions, inputs.catalogue, inputs.chinese),
+        "known": _known(record, versions, inputs=inputs),
     }
 
 
@@ -156,18 +168,15 @@ def _sides(record: Evidence) -> list[tuple[str, str, str | None]]:
 
 
 def _known(
-    record: Evidence,
-    versions: Mapping[str, str],
-    catalogue: Sequence[Entry],
-    chinese: Mapping[str, Entry],
+    record: Evidence, versions: Mapping[str, str], *, inputs: SiteInputs
 ) -> dict[str, Any] | None:
     """Return the known failure that explains *record*, with the remedies that fit."""
-    if record.outcome is not Outcome.FAILED or not catalogue:
+    if record.outcome is not Outcome.FAILED or not inputs.catalogue:
         return None
-    found = explain_record(record, None, catalogue, versions=versions)
+    found = explain_record(record, None, inputs.catalogue, versions=versions)
     if found is None:
         return None
-    other = chinese.get(found.entry.id, found.entry)
+    other = inputs.chinese.get(found.entry.id, found.entry)
     return {
         "id": found.entry.id,
         "title": found.entry.title,
@@ -227,5 +236,6 @@ def _mismatch(records: Iterable[Evidence]) -> float | None:
 
 
 def _number(value: object) -> float | None:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if good else None  # type: ignore[arg-type] -- seen to be a number
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_verlcompat.model.outcome import Rung
 from pytest_verlcompat.report.inert import bounded
 from pytest_verlcompat.report.site_space import WORDS, version_order
+from pytest_verlcompat.report.words import rung_state
 from pytest_verlcompat.resolve.question import Resolution
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Numbers:
         self._known: dict[str, int] = {}
 
     def __call__(self, value: Any) -> int:  # noqa: ANN401 -- any JSON value
+        """Return the number of *value*."""
         key = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
         number = self._known.setdefault(key, len(self.values))
         if number == len(self.values):
@@ -53,6 +55,7 @@ def render_space(
     released: Mapping[str, Mapping[str, str]],
     runtimes: Mapping[str, Mapping[str, str]],
     needs: Mapping[str, str],
+    effects: Mapping[str, str],
 ) -> dict[str, str]:
     """Return file name to text of the data files.
 
@@ -60,6 +63,7 @@ def render_space(
         released: Distribution to version to the day on which it could be installed.
         runtimes: CUDA runtime of each torch release, least driver of each CUDA major.
         needs: Trap code to what would avoid it.
+        effects: Trap code to what happens.
     """
     verls = _sorted({each.cell.verl for each in space.places})
     engines = sorted(
@@ -69,7 +73,13 @@ def render_space(
     slices = sorted({_slice(each) for each in space.places}, key=_slice_order)
     torches = Numbers()
     states = Numbers()
-    grid = _grid(space.places, verls, engines, slices, lambda place: states(_state(place, torches)))
+    grid = _grid(
+        space.places,
+        verls=verls,
+        engines=engines,
+        slices=slices,
+        state=lambda place: states(_state(place, torches)),
+    )
     body = {
         "snapshot": snapshot,
         "words": WORDS,
@@ -85,6 +95,7 @@ def render_space(
         "gpuFrom": runtimes.get("gpu_from", {}),
         "gpuBefore": runtimes.get("gpu_before", {}),
         "needs": {code: bounded(text) for code, text in sorted(needs.items())},
+        "effects": {code: bounded(text) for code, text in sorted(effects.items())},
         "today": max((str(each.fact.as_of) for each in space.places), default=""),
         "states": states.values,
         "grid": grid,
@@ -134,6 +145,7 @@ def _state(place: Place, torches: Numbers) -> list[int]:
 
 def _grid(
     places: Iterable[Place],
+    *,
     verls: Sequence[str],
     engines: Sequence[tuple[str, str]],
     slices: Sequence[tuple[str, str, str, str]],
@@ -211,6 +223,9 @@ def _body(place: Place, texts: Numbers) -> dict[str, Any]:
             for turn in place.turns[:_LISTED]
         ],
         "installed": texts(place.installed.cell.id) if place.installed else None,
+        "ladder": [rung_state(rung, place.installed.verdict) for rung in Rung]
+        if place.installed
+        else None,
     }
     return {key: value for key, value in body.items() if value not in (None, [], {})}
 
@@ -228,11 +243,13 @@ def _rung(
     }
 
 
+_NAME = ("name", "provider", "at", "line", "since", "until", "moved_to")
+_SYMBOL = ("symbol", "demangled", "file", "torch")
+
+
 def _missing(each: MissingName | MissingSymbol) -> list[str]:
-    """Return name, provider, place, line and what is known beside it, as texts."""
-    fields = ("name", "provider", "at", "line", "since", "until", "moved_to")
-    if hasattr(each, "symbol"):
-        fields = ("symbol", "demangled", "file", "torch")
+    """Return what is known about it as texts, in a fixed order; what is unknown is empty."""
+    fields = _SYMBOL if hasattr(each, "symbol") else _NAME
     return [str(getattr(each, name, None) or "") for name in fields]
 
 

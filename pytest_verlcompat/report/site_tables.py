@@ -169,7 +169,7 @@ def _columns(rows: Sequence[Mapping[str, Any]], torches: Sequence[str]) -> list[
     """Return the places of those torch releases that any of the *rows* loads with."""
     return [
         index
-        for index in range(len(torches))
+        for index in reversed(range(len(torches)))
         if any(row["marks"][index][1] != "missing" for row in rows)
     ]
 
@@ -200,6 +200,19 @@ def make_rot(space: Space) -> list[dict[str, Any]]:
             }
         )
     return sorted(rows, key=_turned)
+
+
+def make_turns(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what turned: a row for each day, fault and culprit, with the pairs it took."""
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        for turn in row["turns"]:
+            key = (turn["day"], turn["fault"], tuple(turn["culprits"]))
+            groups.setdefault(key, []).append(row)
+    return [
+        {"day": day, "fault": fault, "culprits": culprits, "pairs": pairs}
+        for (day, fault, culprits), pairs in sorted(groups.items(), key=lambda each: each[0])
+    ]
 
 
 def _turned(row: Mapping[str, Any]) -> tuple[bool, str, str]:

@@ -39,12 +39,18 @@ def render_ladder(verdict: Verdict) -> str:
     return " ".join(f"{_rung_mark(rung, verdict)}{rung.value}" for rung in Rung)
 
 
-def _rung_mark(rung: Rung, verdict: Verdict) -> str:
+def rung_state(rung: Rung, verdict: Verdict) -> str:
+    """Return ``failed``, ``partial`` where something was skipped, ``passed`` or ``untested``."""
     if rung in verdict.failed:
-        return "-"
+        return "failed"
     if rung in verdict.partial:
-        return "~"
-    return "+" if rung in verdict.passed else "."
+        return "partial"
+    return "passed" if rung in verdict.passed else "untested"
+
+
+def _rung_mark(rung: Rung, verdict: Verdict) -> str:
+    marks = {"failed": "-", "partial": "~", "passed": "+", "untested": "."}
+    return marks[rung_state(rung, verdict)]
 
 
 def render_reason(report: CellReport) -> str:

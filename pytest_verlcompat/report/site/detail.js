@@ -40,6 +40,7 @@
       imports: rung(raw.imports),
       loads: rung(raw.loads),
       turns: (raw.turns || []).map(([fault, day, who]) => [text(fault), text(day), texts(who)]),
+      ladder: raw.ladder || null,
       installed: raw.installed === undefined ? null : text(raw.installed),
     };
   };
@@ -80,21 +81,20 @@
     return [line, make("p", { class: "quiet" }, text), ...conditions];
   }
 
-  function rungState(index, state, body) {
+  function rungState(index, body) {
+    if (body.ladder) return body.ladder[index];
     if (index === 0) {
       const known = { resolved: "passed", unresolvable: "failed" };
       return known[body.resolution] || "untested";
     }
-    if (body.installed && state && index <= state.rung && index !== body.failed) return "passed";
-    if (body.installed && index === body.failed) return "failed";
     const fact = { 1: body.imports, 2: body.loads }[index];
     return fact ? { passed: "passed", failed: "failed" }[fact.outcome] || "undecided" : "untested";
   }
 
-  function ladder(state, body) {
-    const marks = { passed: "+", failed: "−", undecided: "?", untested: "·" };
+  function ladder(body) {
+    const marks = { passed: "+", partial: "~", failed: "−", undecided: "?", untested: "·" };
     const items = space.rungs.map((name, index) => {
-      const said = rungState(index, state, body);
+      const said = rungState(index, body);
       return make(
         "li",
         { class: said },
@@ -150,6 +150,7 @@
             body.traps.map(([trap, weight, at]) => [
               make("strong", { class: weight }, t(weight)), " ", code(trap), ` ${at}`,
               space.needs[trap] ? `: ${t("needs {0}", space.needs[trap])}` : "",
+              space.effects[trap] ? make("span", { lang: "en", class: "quiet" }, ` (${space.effects[trap]})`) : "",
             ]),
           ),
         ),
@@ -250,7 +251,7 @@
   function next(body) {
     if (body.installed) {
       const href = `${V.root}cells/${encodeURIComponent(body.installed)}.html`;
-      return [part(t("Installed"), make("p", {}, t("These versions were installed and probed: "), make("a", { href }, body.installed)))];
+      return [part(t("Installed"), make("p", {}, t("These versions were installed and probed:"), " ", make("a", { href }, body.installed)))];
     }
     if (body.resolution === "not attempted") return [part(t("Not asked"), list(body.why))];
     return [
@@ -273,7 +274,7 @@
     }
     shown.append(
       make("p", {}, code(V.requirementsOf(place).join(" "))),
-      ladder(state, body),
+      ladder(body),
       ...causes(body.resolution === "not attempted" ? { ...body, why: [] } : body),
       ...command(place, state, body),
       ...around(place),

@@ -104,17 +104,50 @@
     cell.textContent = V.MARKS[space.words.indexOf(word)] + rung;
     const rotten = V.isRotten(state);
     const installed = V.isInstalled(state);
-    cell.className = `${word}${rotten ? " rotten" : ""}${installed ? " installed" : ""}`;
+    const open = word === "untested" && rung ? " open" : "";
+    cell.className = `${word}${open}${rotten ? " rotten" : ""}${installed ? " installed" : ""}`;
     const notes = `${rotten ? `, ${t("rotten")}` : ""}${installed ? `, ${t("installed")}` : ""}`;
     cell.ariaLabel = `${V.say(state)}${notes}`;
     return cell;
   }
 
-  function head(columns) {
-    const corner = make("th", { scope: "col", class: "corner" }, t("engine ↓  verl →"));
+  /** Return the row of the best cell of a column: green first, then what resolves, newest. */
+  function bestOf(wanted, rows, column) {
+    const order = { compatible: 3, conditional: 2, untested: 1 };
+    let best = null;
+    for (const row of rows) {
+      const state = V.stateAt(wanted.slice, row, column);
+      if (!state || state.rung < 0) continue;
+      const score = 10 * (order[space.words[state.word]] || 0) + state.rung;
+      if (score >= 10 && (!best || score > best.score)) best = { row, state, score };
+    }
+    return best;
+  }
+
+  function bestMark(wanted, rows, column) {
+    const best = bestOf(wanted, rows, column);
+    if (!best) return make("span", { class: "best quiet" }, "–");
+    const [engine, version] = space.engines[best.row];
+    const text = `${V.MARKS[best.state.word]} ${V.ENGINES[engine]} ${version}`;
+    const word = space.words[best.state.word];
+    const made = make("span", { class: `best ${word === "untested" ? "opens" : word}`, title: V.say(best.state) }, text);
+    made.addEventListener("click", () => {
+      const row = view.rows.indexOf(best.row);
+      if (row >= 0) open(row, view.columns.indexOf(column));
+    });
+    return made;
+  }
+
+  function head(wanted, rows, columns) {
+    const corner = make(
+      "th",
+      { scope: "col", class: "corner" },
+      t("engine ↓  verl →"),
+      make("small", {}, t("below each verl: the best known")),
+    );
     const cells = columns.map((column) => {
       const [version, day] = space.verls[column];
-      return make("th", { scope: "col" }, make("span", {}, version), make("small", {}, day.slice(0, 7)));
+      return make("th", { scope: "col" }, make("span", {}, version), make("small", {}, day.slice(0, 7)), bestMark(wanted, rows, column));
     });
     return make("thead", {}, make("tr", {}, corner, cells));
   }
@@ -134,7 +167,7 @@
       view.lines.push(line);
       view.cells.push(cells);
     }
-    table.replaceChildren(table.caption || make("caption", { class: "hidden" }, ""), head(columns), body);
+    table.replaceChildren(table.caption || make("caption", { class: "hidden" }, ""), head(wanted, rows, columns), body);
     table.caption.textContent = t("Verdicts by engine release and verl release");
   }
 
@@ -168,7 +201,9 @@
     const parts = space.words
       .filter((word) => counts.get(word))
       .map((word) => [V.mark({ word: space.words.indexOf(word) }), ` ${counts.get(word)} ${t(word)}  `]);
-    summary.replaceChildren(...(parts.length ? parts.flat() : [t("Nothing matches these filters.")]));
+    const { python, glibc, when, form: asked } = V.parts(shown.slice);
+    const where = `Python ${python}, glibc ${glibc}, ${t(when === "today" ? "today" : "release day")}, ${t(asked)}:  `;
+    summary.replaceChildren(where, ...(parts.length ? parts.flat() : [t("Nothing matches these filters.")]));
   }
 
   function columnsOf(wanted) {
@@ -311,6 +346,7 @@
   fillChoices();
   const wanted = read();
   fill(wanted);
+  if (matchMedia("(max-width: 46rem)").matches) document.getElementById("fold").open = false;
   show(wanted);
   document.documentElement.dataset.ready = "grid";
 })();

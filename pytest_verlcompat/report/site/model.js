@@ -50,7 +50,7 @@
   V.say = (state) => {
     if (!state) return V.t("untested");
     const word = V.t(space.words[state.word]);
-    return state.rung < 0 ? word : V.t("{0}, up to {1}", word, V.t(space.rungs[state.rung]));
+    return state.rung < 0 ? word : V.t("{0} (up to {1})", word, V.t(space.rungs[state.rung]));
   };
 
   V.addressOf = (slice, row, column) => {
