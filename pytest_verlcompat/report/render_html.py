@@ -38,7 +38,7 @@ FOLDERS = ("site", "data", "cells", "failures")
 """Below ``reports/``; whatever lies there and is not rendered is left over and goes."""
 
 _HERE = Path(__file__).parent
-_PAGES = (
+PAGES = (
     ("index.html", "Table"),
     ("fits.html", "What fits my machine?"),
     ("releases.html", "verl releases"),
@@ -49,9 +49,9 @@ _PAGES = (
     ("figures.html", "Figures"),
 )
 _MODEL = ("data/space.js", "site/model.js", "site/detail.js")
-_ERRORED = ("errored", "!", "our harness broke; it says nothing about the stack")
+ERRORED = ("errored", "!", "our harness broke; it says nothing about the stack")
 _LINK = re.compile(r"https://[\w.-]+/[^\s<>\"']*")
-_SIGNS = {**{kind.value: mark for kind, mark in MARKS.items()}, _ERRORED[0]: _ERRORED[1]}
+_SIGNS = {**{kind.value: mark for kind, mark in MARKS.items()}, ERRORED[0]: ERRORED[1]}
 
 
 def render(report: Report, inputs: SiteInputs | None = None) -> dict[str, str]:
@@ -84,7 +84,7 @@ class _Draw:
     def __init__(self, report: Report) -> None:
         self._environment = _environment()
         self._always = {
-            "pages": _PAGES,
+            "pages": PAGES,
             "policy": POLICY,
             "snapshot": report.snapshot,
             "damaged": len(report.damaged) + len(report.space.damaged),
@@ -139,7 +139,7 @@ def link(address: str) -> Markup:
 
 def _pages(draw: _Draw, report: Report, inputs: SiteInputs) -> Iterator[tuple[str, str]]:
     meanings = [{"word": each.value, "mark": MARKS[each], "text": MEANINGS[each]} for each in MARKS]
-    meanings.append(dict(zip(("word", "mark", "text"), _ERRORED, strict=True)))
+    meanings.append(dict(zip(("word", "mark", "text"), ERRORED, strict=True)))
     meanings.sort(key=lambda each: WORDS.index(each["word"]))
     scripts = (*_MODEL, "site/grid.js")
     yield (

@@ -78,14 +78,8 @@ def make_line(report: Report, cell: CellReport) -> dict[str, Any]:
 
 def make_plots(report: Report) -> list[tuple[str, Markup]]:
     """Return title and plot of what was measured in several cells, where anything was."""
-    wanted = (
-        ("Seconds until the engine module is imported", "s", _import_seconds),
-        ("Seconds until the engine answers", "s", _start_seconds),
-        ("Most GPU memory in use, MiB", "MiB", _memory),
-        ("Mean difference of log-probabilities between rollout and trainer", "", _mismatch),
-    )
     plots = []
-    for title, unit, measure in wanted:
+    for title, unit, measure in MEASURES:
         rows = [
             (f"{_name(cell)}, Python {cell.cell.python}, {cell.cell.as_of}", value)
             for cell in report.cells
@@ -239,3 +233,12 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value)
+
+
+MEASURES = (
+    ("Seconds until the engine module is imported", "s", _import_seconds),
+    ("Seconds until the engine answers", "s", _start_seconds),
+    ("Most GPU memory in use, MiB", "MiB", _memory),
+    ("Mean difference of log-probabilities between rollout and trainer", "", _mismatch),
+)
+"""Title, unit and how it is read from the records of a cell."""

@@ -8,6 +8,7 @@ is untested: neither is ever shown as good or bad.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 WORDS = ("compatible", "conditional", "incompatible", "unresolvable", "untested", "errored")
 """What a reader is told about a cell, in the order of the legend."""
 
+_ENGINES = ("vllm", "sglang")
+_MINOR = re.compile(r"\d{1,2}\.\d{1,3}")
 _NO_CONDITION = frozenset({"stale-dependency", "source-only", "prerelease-picked"})
 """Traps that name a risk and no version that would avoid it."""
 
@@ -132,6 +135,11 @@ def identify(space: Space) -> Iterator[str]:
         yield from sorted(render_rung(fact) for fact in space.rungs.facts(rung))
 
 
+def is_version(text: str) -> bool:
+    """Return whether *text* is a version as PEP 440 has it."""
+    return version_order(text)[0]
+
+
 def version_order(text: str) -> tuple[bool, Version, str]:
     """Return a key that sorts versions by PEP 440, and what is none before them all."""
     try:
@@ -173,9 +181,13 @@ def _lines(
 
 def _fact(line: str, where: str) -> Fact:
     fact = parse_fact(line, where=where)
-    texts = (fact.cell.verl, fact.cell.engine, fact.cell.release, fact.cell.python, fact.cell.glibc)
-    if not all(isinstance(each, str) for each in (*texts, *fact.why, *fact.between, *fact.sdists)):
+    cell = fact.cell
+    texts = (cell.verl, cell.release, cell.python, cell.glibc, *fact.why, *fact.between)
+    if not all(isinstance(each, str) for each in (*texts, *fact.sdists, *fact.axes.values())):
         raise EvidenceError("not a fact about the space: texts expected", where=where)
+    named = cell.engine in _ENGINES and all(map(is_version, (cell.verl, cell.release)))
+    if not named or not all(map(_MINOR.fullmatch, (cell.python, cell.glibc))):
+        raise EvidenceError("not a fact about the space: versions expected", where=where)
     return fact
 
 

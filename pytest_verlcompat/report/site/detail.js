@@ -48,8 +48,9 @@
   const code = (text) => make("code", { lang: "en" }, text);
   const list = (items, attributes) =>
     make("ul", attributes || {}, items.map((each) => make("li", {}, each)));
+  let heading = "h3"; // what follows the title: of the panel, or of a page
   const part = (title, ...children) =>
-    make("section", {}, make("h3", {}, title), ...children.flat());
+    make("section", {}, make(heading, {}, title), ...children.flat());
 
   V.mark = (state) => {
     const word = state ? space.words[state.word] : "untested";
@@ -267,6 +268,7 @@
   V.describe = async (place, { full = false } = {}) => {
     const state = V.stateAt(place.slice, place.row, place.column);
     const body = state ? await V.bodyOf(place) : null;
+    heading = full ? "h2" : "h3";
     const shown = make("div", { class: "cell-detail" }, verdict(place, state, body));
     if (!body) {
       shown.append(make("p", {}, t("Nothing is recorded about this cell.")), ...elsewhere(place));

@@ -113,7 +113,8 @@
               : (here >= 0 ? 25 : 0)) +
             (have.torch && torch && have.torch.split("+")[0] !== torch ? 3 : 0) +
             (when === "today" ? 0 : 1) + (asked === "extra" ? 0 : 2) -
-            6 * state.rung + (space.words[state.word] === "conditional" ? 2 : 0);
+            1.5 * state.rung + (space.words[state.word] === "conditional" ? 2 : 0) -
+            (verl === column && here === row ? 1000 : 0); // what one has already, if it is green
           list.push({ place: { slice, row, column }, state, far });
         }
       }
