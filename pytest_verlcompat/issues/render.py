@@ -83,7 +83,7 @@ def _explained(each: Explanation, language: Language) -> Iterator[str]:
 
 def _remedy(number: int, remedy: Remedy, language: Language) -> Iterator[str]:
     first, *more = remedy.do.splitlines()
-    yield f"  {number}. {first}"
+    yield f"  {number}. {'add to the command: ' if remedy.is_option else ''}{first}"
     yield from (f"     {line}" for line in more)
     yield "     " + language.say("cost: {cost}", cost=remedy.cost)
 

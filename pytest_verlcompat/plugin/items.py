@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from pytest_verlcompat.probes.on_gpus import launch_on
 from pytest_verlcompat.probes.registry import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pytest_verlcompat.model.evidence import Evidence
@@ -29,10 +30,11 @@ PROPERTY = "verlcompat"
 class ProbeFailed(Exception):  # noqa: N818 -- an outcome, said to pytest in its own way
     """The stack failed a probe."""
 
-    def __init__(self, record: Evidence, *, log: Path | None) -> None:
+    def __init__(self, record: Evidence, *, log: Path | None, versions: Mapping[str, str]) -> None:
         super().__init__(str(record.cause))
         self.record = record
         self.log = log
+        self.versions = versions
 
 
 class Stack(pytest.Collector):
@@ -92,7 +94,7 @@ class SubjectItem(pytest.Item):
             pytest.skip(f"host lacks {', '.join(record.lacks)}")
         if record.outcome is not Outcome.PASSED:
             log = self._logs / f"{record.log_sha256}.log" if record.log_sha256 else None
-            raise ProbeFailed(record, log=log)
+            raise ProbeFailed(record, log=log, versions=patient.versions)
 
     def _execute(self, patient: Patient) -> Evidence:
         if isinstance(self._subject, Probe):
@@ -119,12 +121,28 @@ class SubjectItem(pytest.Item):
                 lines.append(f"E   at {record.cause.frame}: {record.cause.frame.source or ''}")
         if error.log is not None:
             lines.append(f"log: {error.log}")
+        lines += _explanation(error)
         return "\n".join(lines)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return where it is written and what it establishes."""
         place = self._subject.script if isinstance(self._subject, Probe) else CHECKS
         return place, 0, f"{self._subject.name}: {self._subject.title}"
+
+
+def _explanation(error: ProbeFailed) -> list[str]:
+    """Return what the catalogue of known failures says; nothing where it knows nothing."""
+    from pytest_verlcompat.plugin.explained import explained
+
+    first, *rest = explained(error.record, log=error.log, versions=error.versions) or [""]
+    if not first:
+        return []
+    return ["", f"known as {first}", *(each for line in rest for each in _wrapped(line))]
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return *line* in at most 88 columns; what is to be typed stays as it is."""
+    return [line] if line.startswith(" ") else textwrap.wrap(line, width=88)
 
 
 def _similar(missing: Sequence[str], patient: Patient) -> str:

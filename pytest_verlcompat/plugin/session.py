@@ -24,7 +24,7 @@ from pytest_verlcompat.errors import VerlcompatError
 from pytest_verlcompat.model.codec import parse_line
 from pytest_verlcompat.plugin.gpus import make_pool
 from pytest_verlcompat.plugin.items import PROPERTY, Stack
-from pytest_verlcompat.plugin.summary import render_summary
+from pytest_verlcompat.plugin.summary import STACK, render_summary
 from pytest_verlcompat.probes.launch import Patient
 from pytest_verlcompat.probes.registry import Probe, find_probes, list_probes
 from pytest_verlcompat.process.inventory import describe_machine
@@ -32,8 +32,6 @@ from pytest_verlcompat.store.jsonl import append
 
 if TYPE_CHECKING:
     from pytest_verlcompat.model.evidence import Evidence
-
-_STACK = ("verl", "vllm", "sglang", "torch", "flash-attn", "transformers", "ray", "tensordict")
 
 
 def register(config: pytest.Config) -> None:
@@ -107,7 +105,7 @@ class Verlcompat:
         terminalreporter.section("verlcompat")
         for line in render_summary(
             self.records,
-            stack={name: self.versions[name] for name in _STACK if name in self.versions},
+            versions=self.versions,
             interpreter=self.interpreter,
             logs=self._logs,
         ):
@@ -123,7 +121,7 @@ class Verlcompat:
         found = tuple(each for each in everything if each.applies_to(self.versions))
         if not found:
             raise VerlcompatError(
-                f"has none of {', '.join(_STACK)} that a probe could be run on; "
+                f"has none of {', '.join(STACK)} that a probe could be run on; "
                 "name another interpreter with --verlcompat-python",
                 where=str(self._python),
             )
