@@ -6,24 +6,27 @@ the one its cell file expects; 1 if a verdict is not.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.cli.report_inputs import gather_inputs, make_report
-from pytest_verlcompat.errors import NothingRanError
+from pytest_verlcompat.errors import NothingRanError, UsageError
 from pytest_verlcompat.execute.local import LocalExecutor, Ran
 from pytest_verlcompat.execute.workspace import find_workspace
 from pytest_verlcompat.matrix.load import load_matrix
 from pytest_verlcompat.matrix.select import parse_where, select_cells
 from pytest_verlcompat.probes.registry import find_probes, list_probes
 from pytest_verlcompat.process.inventory import describe_machine
+from pytest_verlcompat.report.forms import render_form
 from pytest_verlcompat.report.publish import publish
 from pytest_verlcompat.report.render_text import render_cell, render_closing
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable, Mapping
 
     from pytest_verlcompat.report.assemble import Report
 
@@ -42,6 +45,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--probe", action="append", default=[], metavar="NAME", help="run this probe only"
     )
     parser.add_argument("--again", action="store_true", help="run what has current evidence too")
+    parser.add_argument(
+        "--junit-xml", type=Path, metavar="FILE", help="write the cells of this run as JUnit XML"
+    )
+    parser.add_argument(
+        "--ctrf", type=Path, metavar="FILE", help="write the cells of this run as CTRF (JSON)"
+    )
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout to work in")
 
 
@@ -58,7 +67,23 @@ def execute(args: argparse.Namespace) -> int:
     report = make_report(workspace, matrix)
     inputs = gather_inputs(workspace, matrix, report=report)
     publish(report, root=workspace.root, inputs=inputs)
+    _write_forms(report, ran, files={"junit": args.junit_xml, "ctrf": args.ctrf})
     return _close(report, ran, started=started)
+
+
+def _write_forms(report: Report, ran: Iterable[Ran], *, files: Mapping[str, Path | None]) -> None:
+    """Write what continuous integration asked for, on the cells of this run alone."""
+    ids = {each.cell.id for each in ran}
+    cells = tuple(each for each in report.cells if each.cell.id in ids)
+    for form, path in files.items():
+        if path is None:
+            continue
+        text = render_form(dataclasses.replace(report, cells=cells), form)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def _close(report: Report, ran: list[Ran], *, started: float) -> int:

@@ -52,10 +52,10 @@ _MAX_SHAPES = 20_000
 _NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 _EVIDENCE_BEFORE = 2
 _SHOWN_CHARACTERS = 400
-_AMBIGUOUS = "the same text has other causes, and the versions that would settle it are not known"
-_UNAMBIGUOUS = "the text has no other cause we know of; the versions it depends on are not known"
 _TYPEABLE = re.compile(r"[\w][\w.@/+-]{0,160}")
 """A log is not trusted: nothing of it goes into a command but plain names, versions and paths."""
+_AMBIGUOUS = "the same text has other causes, and the versions that would settle it are not known"
+_UNAMBIGUOUS = "the text has no other cause we know of; the versions it depends on are not known"
 
 
 class Confidence(Enum):

@@ -41,9 +41,10 @@ def _is_wide(character: str) -> bool:
 
 def _pieces(text: str) -> list[str]:
     """Return *text* cut wherever a line may end."""
-    units = []
+    units: list[str] = []
     for wide, run in groupby(text, key=_is_wide):
-        units += list(run) if wide else re.findall(r"\s+|\S+\s*", "".join(run))
+        letters = list(run)
+        units += letters if wide else re.findall(r"\s+|\S+\s*", "".join(letters))
     pieces: list[str] = []
     for unit in units:
         glued = pieces and (unit[0] in _CLOSING or pieces[-1][-1] in _OPENING)

@@ -45,7 +45,9 @@ def encode(record: Any) -> Any:  # noqa: ANN401 -- turns any record into plain J
 def render_line(record: Evidence) -> str:
     """Return *record* as one canonical JSON line, without the line end."""
     body = {"schema_version": SCHEMA_VERSION, **encode(record)}
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # A name of a file that is no text holds half a character, which no file can be written with.
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def parse_line(line: str, *, where: str = "evidence") -> Evidence:
@@ -63,6 +65,8 @@ def parse_line(line: str, *, where: str = "evidence") -> Evidence:
         raise EvidenceError(
             "not a JSON object; was the file edited or cut?", where=where
         ) from error
+    if "\\ud" in line.lower():  # half a character may hide in an escape
+        body = json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
     version = body.get("schema_version") if isinstance(body, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
         raise EvidenceError("no schema_version; this is not an evidence record", where=where)

@@ -47,6 +47,8 @@ class CellReport:
     """Records that no longer count."""
     opposed: tuple[Evidence, ...] = ()
     """Of each contradicted subject the newest record that says the opposite."""
+    history: tuple[Evidence, ...] = ()
+    """Every record of the cell, counting or not, as they were written."""
 
     @property
     def as_expected(self) -> bool:
@@ -182,6 +184,7 @@ def _cell_report(
         contradicted=contradicted,
         stale=len(everything) - len(counting),
         opposed=tuple(_opposed(counting, chosen, contradicted)),
+        history=everything,
     )
 
 

@@ -5,12 +5,25 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.report import render_badge, render_html, render_json, render_markdown
+from pytest_verlcompat.errors import UsageError
+from pytest_verlcompat.issues.language import ENGLISH, find_language
+from pytest_verlcompat.report import (
+    badges,
+    render_atom,
+    render_badge,
+    render_badge_svg,
+    render_csv,
+    render_html,
+    render_json,
+    render_markdown,
+)
+from pytest_verlcompat.report.words import TRANSLATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from pytest_verlcompat.issues.language import Language
     from pytest_verlcompat.report.assemble import Report
     from pytest_verlcompat.report.site_inputs import SiteInputs
 
@@ -20,8 +33,13 @@ def render_all(report: Report, inputs: SiteInputs | None = None) -> Mapping[str,
     return {
         "matrix.md": render_markdown.render(report),
         "matrix.json": render_json.render(report),
+        render_json.SCHEMA_FILENAME: render_json.SCHEMA.read_text(encoding="utf-8"),
+        "matrix.csv": render_csv.render(report),
+        render_atom.FILENAME: render_atom.render(report),
         **render_html.render(report, inputs),
         render_badge.FILENAME: render_badge.render(report),
+        render_badge_svg.FILENAME: render_badge_svg.render(report),
+        **badges.render_badges(report),
     }
 
 
@@ -30,14 +48,14 @@ def find_changes(
 ) -> Mapping[Path, bytes | None]:
     """Return the files below *root* whose bytes are not what the records give.
 
-    ``None`` stands for a file in a folder of the pages that nothing gives any more.
+    ``None`` stands for a file in a folder of ours that nothing gives any more.
     """
     folder = root / "reports"
     wanted = {folder / name: text for name, text in render_all(report, inputs).items()}
-    readme = root / "README.md"
-    if readme.exists():
+    for readme in sorted(root.glob("README*.md")):
         text = readme.read_text(encoding="utf-8")
-        wanted[readme] = render_markdown.render_readme(text, report)
+        language = _language(readme)
+        wanted[readme] = render_markdown.render_readme(text, report, language=language)
     found: dict[Path, bytes | None] = {}
     for path, text in wanted.items():
         data = text.encode("utf-8")
@@ -47,9 +65,17 @@ def find_changes(
     return found
 
 
+def _language(readme: Path) -> Language:
+    """Return the language of ``README.zh-CN.md``; English where the name holds none."""
+    try:
+        return find_language(readme.stem.partition(".")[2] or "en", folder=TRANSLATIONS)
+    except UsageError:
+        return ENGLISH
+
+
 def _published(folder: Path) -> Iterator[Path]:
-    """Yield the files in the folders that belong to the pages."""
-    for name in render_html.FOLDERS:
+    """Yield the files in the folders that hold pages or badges and nothing else."""
+    for name in (*render_html.FOLDERS, *badges.FOLDERS):
         if (folder / name).is_dir():
             yield from (path for path in sorted((folder / name).iterdir()) if path.is_file())
 

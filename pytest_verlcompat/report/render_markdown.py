@@ -1,9 +1,19 @@
-"""Render the report as Markdown that fits a README or a step summary."""
+"""Render the report as Markdown that fits a README or a step summary.
+
+The whole stays below the size that a step summary may have: what does not fit is left out from
+the least telling end and said to be.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from packaging.version import InvalidVersion, Version
+
+from pytest_verlcompat.issues.language import ENGLISH
+from pytest_verlcompat.model.outcome import Ending, Outcome
+from pytest_verlcompat.model.verdict import VerdictKind
 from pytest_verlcompat.report.words import (
     ABSENT,
     MARKS,
@@ -13,12 +23,25 @@ from pytest_verlcompat.report.words import (
     render_outcome,
     render_reason,
     render_stack,
+    skipped_for,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pytest_verlcompat.issues.language import Language
+    from pytest_verlcompat.model.evidence import Evidence
     from pytest_verlcompat.report.assemble import CellReport, Report
 
 SUFFIX = ".md"
+LIMIT_BYTES = 1_000_000
+"""A step summary may have 1 MiB, everything together that a step writes.
+
+Source: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands,
+"Step isolation and limits", read 2026-11-20.
+"""
+README_ROWS = 60
+_TABLE_BYTES = 600_000
 _COLUMNS = ("torch", "transformers", "python", "as-of")
 _TABLE_STARTS = "<!-- table: written by verlcompat report -->"
 _TABLE_ENDS = "<!-- end of table -->"
@@ -27,49 +50,52 @@ _LEGEND = "Rungs: `+` passed, `-` failed, `~` passed where it could be tried, `.
 
 
 def render(report: Report) -> str:
-    """Return the whole report as Markdown."""
+    """Return the whole report as Markdown, less than `LIMIT_BYTES` of it."""
     parts = [
         "<!-- written by: verlcompat report -->",
         "# Compatibility of verl stacks",
         "",
-        f"Snapshot `{report.snapshot}`. {_LEGEND}",
+        f"Snapshot `{report.snapshot}`: {_count(report)}. {_LEGEND}",
         "",
-        *render_table(report),
+        *_damaged(report),
+        *render_table(report, _fitting(report)),
         "",
         *(f"- {MARKS[kind]} **{kind.value}**: {meaning}" for kind, meaning in MEANINGS.items()),
         "",
     ]
-    for cell in report.cells:
-        parts += _section(cell)
-    return "\n".join(parts).rstrip() + "\n"
+    return "\n".join([*parts, *_sections(report, size=_size(parts))]).rstrip() + "\n"
 
 
-def render_table(report: Report) -> list[str]:
-    """Return the lines of today's table, one row per cell."""
-    header = ["", "stack", *_COLUMNS, "verdict", "rungs", "why"]
-    rows = [header, ["---"] * len(header)]
-    for cell in report.cells:
-        versions = axis_versions(report, cell)
-        rows.append(
-            [
-                MARKS[cell.verdict.kind],
-                render_stack(report, cell),
-                *(versions.get(axis, ABSENT) for axis in _COLUMNS),
-                cell.verdict.kind.value,
-                f"`{render_ladder(cell.verdict)}`",
-                escape(_cut(render_reason(cell))),
-            ]
-        )
-    return ["| " + " | ".join(row) + " |" for row in rows]
+def render_table(
+    report: Report, cells: Sequence[CellReport] | None = None, *, language: Language = ENGLISH
+) -> list[str]:
+    """Return the lines of the table, one row a cell, and how many rows are left out.
+
+    Args:
+        cells: Those to show; all by default.
+        language: Of the headings, verdicts and reasons; what a stack said stays as it is.
+    """
+    say = language.say
+    shown = report.cells if cells is None else cells
+    headings = [say(each) for each in ("stack", *_COLUMNS, "verdict", "rungs", "why")]
+    lines = [_line(["", *headings]), _line(["---"] * (len(headings) + 1))]
+    lines += [_row(report, cell, language) for cell in shown]
+    if missing := len(report.cells) - len(shown):
+        more = "{count} more rows are in the files under `reports/`."
+        lines += ["", say(more, count=missing)]
+    return lines
 
 
-def render_readme(text: str, report: Report) -> str:
+def render_readme(text: str, report: Report, *, language: Language = ENGLISH) -> str:
     """Return the README *text* with today's table between its two marks."""
     before, opening, rest = text.partition(_TABLE_STARTS)
     _, closing, after = rest.partition(_TABLE_ENDS)
     if not opening or not closing:
         return text
-    table = "\n".join([*render_table(report), "", _LEGEND])
+    newest = sorted(report.cells, key=_verl, reverse=True)[:README_ROWS]
+    ids = {cell.cell.id for cell in newest}
+    cells = [cell for cell in report.cells if cell.cell.id in ids]
+    table = "\n".join([*render_table(report, cells, language=language), "", language.say(_LEGEND)])
     return f"{before}{opening}\n{table}\n{closing}{after}"
 
 
@@ -82,10 +108,76 @@ def escape(text: str) -> str:
     return inert
 
 
+def _row(report: Report, cell: CellReport, language: Language) -> str:
+    versions = axis_versions(report, cell)
+    return _line(
+        [
+            MARKS[cell.verdict.kind],
+            render_stack(report, cell),
+            *(versions.get(axis, ABSENT) for axis in _COLUMNS),
+            language.say(cell.verdict.kind.value),
+            f"`{render_ladder(cell.verdict)}`",
+            escape(_cut(render_reason(cell, language=language))),
+        ]
+    )
+
+
+def _line(row: Iterable[str]) -> str:
+    return "| " + " | ".join(row) + " |"
+
+
+def _count(report: Report) -> str:
+    counts = Counter(cell.verdict.kind for cell in report.cells)
+    known = ", ".join(f"{counts[kind]} {kind.value}" for kind in VerdictKind if counts[kind])
+    return f"{len(report.cells)} cells ({known})" if known else "no cells"
+
+
+def _damaged(report: Report) -> list[str]:
+    count = len(report.damaged)
+    if not count:
+        return []
+    return [f"Lines of the evidence that could not be read and do not count: {count}.", ""]
+
+
+def _fitting(report: Report) -> list[CellReport]:
+    """Return the cells whose rows fit, in their order; unexpected ones go before untested ones."""
+
+    def telling(cell: CellReport) -> tuple[bool, bool]:
+        return cell.verdict.kind is VerdictKind.UNTESTED, cell.as_expected
+
+    left, fitting = _TABLE_BYTES, set()
+    for cell in sorted(report.cells, key=telling):
+        left -= _size([_row(report, cell, ENGLISH)])
+        if left < 0:
+            break
+        fitting.add(cell.cell.id)
+    return [cell for cell in report.cells if cell.cell.id in fitting]
+
+
+def _sections(report: Report, *, size: int) -> list[str]:
+    """Return the evidence of each cell, as far as it fits beside *size* bytes."""
+    lines: list[str] = []
+    left_out = 0
+    for cell in report.cells:
+        section = _section(cell)
+        if size + _size(section) > LIMIT_BYTES:
+            left_out += 1
+            continue
+        size += _size(section)
+        lines += section
+    if left_out:
+        lines.append(f"The evidence of {left_out} more cells is in `matrix.json`.")
+    return lines
+
+
+def _size(lines: Iterable[str]) -> int:
+    return sum(len(line.encode()) + 1 for line in lines)
+
+
 def _section(cell: CellReport) -> list[str]:
     verdict = cell.verdict
     lines = [
-        f"## {cell.cell.title}",
+        f"## {escape(cell.cell.title)}",
         "",
         f"`{cell.cell.id}`: {MARKS[verdict.kind]} {verdict}"
         + ("" if cell.as_expected else f"; expected: {cell.cell.expected.value}"),
@@ -93,19 +185,41 @@ def _section(cell: CellReport) -> list[str]:
         escape(" ".join(cell.cell.reason.split())),
         "",
     ]
-    if cell.records:
+    if cell.contradicted:
+        lines += [f"Contradictory results: {escape(', '.join(cell.contradicted))}.", ""]
+    if tried := [each for each in cell.records if each.outcome is not Outcome.SKIPPED]:
         lines += ["| rung | what | outcome | seconds | where |", "| --- | --- | --- | --- | --- |"]
-    for record in cell.records:
-        because = f": {escape(_cut(str(record.cause)))}" if record.cause else ""
-        where = record.cause.frame if record.cause else None
-        frame = f" ({escape(str(where))})" if where else ""
-        lines.append(
-            f"| {record.rung.value} | {escape(record.subject)} "
-            f"| {escape(render_outcome(record))}{because}{frame} "
-            f"| {record.duration_s:.1f} | {escape(str(record.machine))}, "
-            f"{escape(record.started_at[:10])} |"
-        )
-    return [*lines, ""]
+        lines += [_line(_columns(record)) for record in tried] + [""]
+    return [*lines, *_skipped(cell.records)]
+
+
+def _columns(record: Evidence) -> list[str]:
+    because = f": {escape(_cut(str(record.cause)))}" if record.cause else ""
+    where = record.cause.frame if record.cause else None
+    frame = f" ({escape(str(where))})" if where else ""
+    was_run = record.ending is not Ending.NOT_STARTED or record.duration_s
+    return [
+        record.rung.value,
+        escape(record.subject),
+        f"{escape(render_outcome(record))}{because}{frame}",
+        f"{record.duration_s:.1f}" if was_run else ABSENT,
+        f"{escape(str(record.machine))}, {escape(record.started_at[:10])}",
+    ]
+
+
+def _skipped(records: Iterable[Evidence]) -> Iterator[str]:
+    """Yield one line for everything that was skipped for the same lack."""
+    for lacks, subjects in skipped_for(records).items():
+        named = escape(_cut(", ".join(subjects)))
+        yield f"Not tried, because the host lacks {escape(_cut(lacks))}: {named}."
+        yield ""
+
+
+def _verl(cell: CellReport) -> Version:
+    try:
+        return Version(cell.cell.values.get("verl", "0"))
+    except InvalidVersion:
+        return Version("0")
 
 
 def _cut(text: str) -> str:

@@ -6,16 +6,22 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.model.outcome import Outcome
-from pytest_verlcompat.report.words import MARKS, render_ladder
+from pytest_verlcompat.report.words import MARKS, render_ladder, skipped_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from pytest_verlcompat.model.evidence import Evidence
-    from pytest_verlcompat.report.assemble import CellReport
+    from pytest_verlcompat.report.assemble import CellReport, Report
 
+SUFFIX = ".txt"
 WIDTH = 80
 _LOGS = ".verlcompat/logs"
+
+
+def render(report: Report) -> str:
+    """Return the lines on every cell."""
+    return "\n\n".join(render_cell(cell) for cell in report.cells) + "\n"
 
 
 def render_cell(report: CellReport, *, note: str | None = None) -> str:
@@ -35,7 +41,7 @@ def render_cell(report: CellReport, *, note: str | None = None) -> str:
         lines += _failure(record)
     for condition in verdict.conditions:
         lines += _wrap(f"condition: {condition}", "  ")
-    for lack, subjects in _skipped(report.records).items():
+    for lack, subjects in skipped_for(report.records).items():
         lines += _wrap(f"host lacks {lack}: {', '.join(subjects)}", "  ")
     for record in report.records:
         if record.outcome is Outcome.ERRORED and note is None:
@@ -45,15 +51,6 @@ def render_cell(report: CellReport, *, note: str | None = None) -> str:
     if note is not None:
         lines += _wrap(f"errored: {note}", "  ")
     return "\n".join(lines)
-
-
-def _skipped(records: Iterable[Evidence]) -> dict[str, list[str]]:
-    """Return what the host lacked and the subjects skipped for it."""
-    found: dict[str, list[str]] = {}
-    for record in records:
-        if record.outcome is Outcome.SKIPPED:
-            found.setdefault(", ".join(record.lacks), []).append(record.subject)
-    return found
 
 
 def _expected(report: CellReport) -> str:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_verlcompat.issues.language import ENGLISH
 from pytest_verlcompat.model.outcome import Outcome, Rung
 from pytest_verlcompat.model.verdict import Verdict, VerdictKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_verlcompat.issues.language import Language
     from pytest_verlcompat.model.evidence import Evidence
     from pytest_verlcompat.report.assemble import CellReport, Report
+
+TRANSLATIONS = Path(__file__).with_name("words_in")
+"""These words in other languages, one file each; see `issues.language`."""
 
 ABSENT = "-"
 """Stands where a cell has nothing on an axis."""
@@ -36,7 +44,10 @@ def render_ladder(verdict: Verdict) -> str:
 
     ``+`` passed, ``-`` failed, ``~`` passed where it could be tried, ``.`` untested.
     """
-    return " ".join(f"{_rung_mark(rung, verdict)}{rung.value}" for rung in Rung)
+    return " ".join(f"{_RUNG_MARKS[rung_state(rung, verdict)]}{rung.value}" for rung in Rung)
+
+
+_RUNG_MARKS = {"passed": "+", "failed": "-", "partial": "~", "untested": "."}
 
 
 def rung_state(rung: Rung, verdict: Verdict) -> str:
@@ -48,30 +59,51 @@ def rung_state(rung: Rung, verdict: Verdict) -> str:
     return "passed" if rung in verdict.passed else "untested"
 
 
-def _rung_mark(rung: Rung, verdict: Verdict) -> str:
-    marks = {"failed": "-", "partial": "~", "passed": "+", "untested": "."}
-    return marks[rung_state(rung, verdict)]
-
-
-def render_reason(report: CellReport) -> str:
+def render_reason(report: CellReport, *, language: Language = ENGLISH) -> str:
     """Return why the verdict is what it is, in one line; empty where nothing needs saying.
 
     A verdict that nothing failed says what could not be tried below the GPU rungs, and how many
     names a check could not decide: neither is a sign that it works.
     """
+    say = language.say
     if report.verdict.culprits:
-        return "; ".join(f"{each.subject}: {each.cause}" for each in report.verdict.culprits)
-    open_still = [
-        f"not tried here: {each.subject} (host lacks {', '.join(each.lacks)})"
-        for each in report.records
-        if each.outcome is Outcome.SKIPPED and each.rung in report.verdict.partial
-    ]
-    undecided = [
-        f"{each.subject}: {count} names undecided"
-        for each in report.records
-        if (count := count_undecided(each))
-    ]
-    return "; ".join([*report.verdict.conditions, *open_still, *undecided])
+        first, *rest = report.verdict.culprits
+        reason = f"{first.subject}: {first.cause}"
+        others = ", ".join(each.subject for each in rest)
+        return (
+            say("{reason}; failing too: {others}", reason=reason, others=others) if rest else reason
+        )
+    return "; ".join([*report.verdict.conditions, *_open_questions(report, language)])
+
+
+def _open_questions(report: CellReport, language: Language) -> Iterator[str]:
+    """Yield what a verdict that nothing failed leaves open."""
+    say = language.say
+    untested = report.verdict.kind is VerdictKind.UNTESTED
+    missed = (each for each in report.records if untested or each.rung in report.verdict.partial)
+    for lacks, subjects in skipped_for(missed).items():
+        named = ", ".join(subjects)
+        yield say("not tried here: {subjects} (host lacks {lacks})", subjects=named, lacks=lacks)
+    for each in report.records:
+        if count := count_undecided(each):
+            yield say("{subject}: {count} names undecided", subject=each.subject, count=count)
+    if report.contradicted:
+        yield say("contradictory results: {subjects}", subjects=", ".join(report.contradicted))
+    if report.stale and not report.records:
+        yield say("lock or probes have changed since the evidence was recorded")
+
+
+def skipped_for(records: Iterable[Evidence]) -> dict[str, list[str]]:
+    """Return what the host lacked and the subjects skipped for it.
+
+    What needed it (``…, for <module>``) is left out: several probes lack the same.
+    """
+    found: dict[str, list[str]] = {}
+    for each in records:
+        if each.outcome is Outcome.SKIPPED:
+            lacks = ", ".join(lack.partition(", for ")[0] for lack in each.lacks)
+            found.setdefault(lacks, []).append(each.subject)
+    return found
 
 
 def count_undecided(record: Evidence) -> int:
@@ -126,7 +158,7 @@ def render_outcome(record: Evidence) -> str:
     elif complaints:
         words += f", pip check complains: {'; '.join(complaints)}"
     if undecided := count_undecided(record):
-        words += f", {undecided} undecided"
+        words += f", {undecided} names undecided"
     if record.lacks:
         words += f" (host lacks {', '.join(record.lacks)})"
     if record.condition:

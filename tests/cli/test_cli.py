@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import pkgutil
 import subprocess
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -17,6 +19,8 @@ from pytest_verlcompat.probes import registry
 from tests.tiny import MINOR, NO_SUCH_MINOR, TinyWorkspace, python_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import CheckGolden
 
 CORE = ("list", "lock", "report", "run")
@@ -236,6 +240,40 @@ def test_check_names_the_file_that_differs(
         capsys.readouterr().out
     )
     assert path.read_text() == "edited by hand"
+
+
+def test_run_leaves_what_continuous_integration_reads(
+    checkout: TinyWorkspace, tmp_path: Path
+) -> None:
+    """JUnit and CTRF of the cells of this run alone, agreeing with the exit status."""
+    checkout.write_cell({"beta": "1.0"})
+    assert _main(checkout, "lock") == 0
+    checkout.write_probe("engine", "raise ImportError('no name x')")
+    junit, ctrf = tmp_path / "new" / "junit.xml", tmp_path / "ctrf.json"
+
+    assert _main(checkout, "run", CELL, "--junit-xml", str(junit), "--ctrf", str(ctrf)) == 1
+
+    root = ET.parse(junit).getroot()
+    assert [suite.attrib["name"] for suite in root] == [CELL]
+    assert root.attrib["failures"] == "2"
+    tests = json.loads(ctrf.read_text())["results"]["tests"]
+    assert [each["name"] for each in tests if each["status"] == "failed"] == ["engine", "verdict"]
+
+
+def test_report_prints_one_form_of_some_cells_and_writes_nothing(
+    checkout: TinyWorkspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a job puts into its step summary."""
+    checkout.write_cell({"beta": "1.0"})
+
+    assert _main(checkout, "report", "--format", "markdown", "--where", "beta=1.0") == 0
+
+    said = capsys.readouterr().out
+    assert f"`alpha1.0-beta1.0-python{MINOR}-2026-01-01`" in said
+    assert f"`{CELL}`" not in said
+    assert not (checkout.workspace.reports / "matrix.md").exists()
+    assert _main(checkout, "report", CELL) == 2
+    assert "--format" in capsys.readouterr().err
 
 
 def test_closed_pipe_is_no_traceback(checkout: TinyWorkspace) -> None:

@@ -137,3 +137,12 @@ def test_malformed_record_names_the_line_and_what_is_wrong(line: str, said: str)
         parse_line(line, where="cell.jsonl:7")
 
     assert str(caught.value).startswith("cell.jsonl:7: ")
+
+
+def test_half_a_character_is_replaced_on_the_way_in_and_out() -> None:
+    """A lone surrogate, raw or behind an escape, keeps no record from being written."""
+    line = render_line(make_evidence(subject="a\udcff"))
+    read = parse_line(line.replace('"a?"', r'"a\ud800\uD83D\uDE00"'))
+
+    assert read.subject == "a?😀"
+    assert render_line(read).encode()

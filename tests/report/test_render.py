@@ -79,7 +79,7 @@ def test_same_evidence_gives_the_same_bytes(checkout: TinyWorkspace) -> None:
     first = publish(make_report(checkout), root=checkout.root)
     second = publish(make_report(checkout), root=checkout.root)
 
-    assert {"matrix.md", "matrix.json", "index.html", "space.js", "site.css"} <= set(first)
+    assert {"matrix.md", "index.html", "space.js", "site.css", "changes.atom"} <= set(first)
     assert second == ()
     assert not list(checkout.root.rglob("*.new"))
 
@@ -109,6 +109,21 @@ def test_readme_table_stands_between_its_marks(checkout: TinyWorkspace) -> None:
     assert "stale table" not in text
     assert "| verl 0.6.1 + vllm 0.11.0 |" in text
     assert find_changes(make_report(checkout), root=checkout.root) == {}
+
+
+def test_readme_in_another_language_gets_its_table(checkout: TinyWorkspace) -> None:
+    """The name of the file says which language; a name that says none means English."""
+    empty = "<!-- table: written by verlcompat report -->\n<!-- end of table -->"
+    chinese, english = (
+        checkout.write("README.zh-CN.md", empty),
+        checkout.write("README.old.md", empty),
+    )
+
+    publish(make_report(checkout), root=checkout.root)
+
+    assert "| 有条件兼容 |" in chinese.read_text()
+    assert "此处未能测试：engine" in chinese.read_text()
+    assert "| conditional |" in english.read_text()
 
 
 def test_readme_without_marks_is_left_alone(checkout: TinyWorkspace) -> None:
@@ -145,7 +160,7 @@ def test_hostile_text_is_inert_in_markdown(checkout: TinyWorkspace) -> None:
     assert "code" not in re.findall(r"`([^`\n]*)`", bare)
     for line in bare.splitlines():
         if line.startswith("|"):
-            assert line.count("|") in {6, 10}
+            assert line.count("|") in {6, 10}, line
 
 
 def test_json_names_rungs_and_whether_as_expected(report: Report) -> None:
