@@ -127,18 +127,13 @@ def list_checks() -> tuple[InstalledCheck, ...]:
 
 def _read_imports(python: Path, machine: Machine) -> Evidence:
     from pytest_verlcompat.checks.import_evidence import evidence_of  # noqa: PLC0415 -- costs
-    from pytest_verlcompat.checks.import_surface import judge  # noqa: PLC0415 -- time to import
-    from pytest_verlcompat.checks.surface_environment import (  # noqa: PLC0415 -- and is seldom
+    from pytest_verlcompat.checks.surface_environment import (  # noqa: PLC0415 -- time to import
         find_environment,
         read_consumer,
-        read_world,
     )
+    from pytest_verlcompat.checks.surface_source import judge_installed  # noqa: PLC0415 -- same
 
-    environment = find_environment(python)
-    consumer = read_consumer(environment, "verl")
-    world = read_world(environment, consumer)
-    providers = tuple(facts for facts in world.members if facts is not consumer)
-    surface = judge(consumer, providers, world=world)
+    surface = judge_installed(read_consumer(find_environment(python), "verl"), python=python)
     record = evidence_of(surface, cell_id=None, machine=machine, duration_s=0.0)
     if surface.roles:
         return record

@@ -22,7 +22,7 @@ from pytest_verlcompat.wheels.surface_store import Questions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raised when roles or reachability change, so that kept facts are asked again."""
 
 TOP_LEVELS = {

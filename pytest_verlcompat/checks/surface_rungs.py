@@ -36,6 +36,7 @@ ENGINES = ("vllm", "sglang")
 BESIDE = ("torch", "transformers", "ray", "tensordict")
 """Distributions of a picked set whose names a verl run imports, and which the space keeps."""
 
+_PAIR = ("verl", "engine")
 _MOST_MISSING = 3
 _DIGITS = 8
 _STATES = {Weight.BROKEN: "failed", Weight.UNKNOWN: "unknown", None: "passed"}
@@ -63,12 +64,20 @@ class SpaceImports:
         self._ranges: dict[tuple[str, str, str], dict[str, tuple[str, str]]] = {}
         """Where a message holds, by release, for each consumer, provider and message."""
 
+    @property
+    def count(self) -> int:
+        """How many sets there are that say more than consumer and engine."""
+        return sum(len(each) > len(_PAIR) for each in self.sets)
+
     def _read(self, name: str) -> Mapping[str, Facts]:
         versions = _newest_last(dict(each)[name] for each in self.sets if name in dict(each))
         beside = ["verl", *(other for other in (*ENGINES, *BESIDE) if other != name)]
-        if name in ENGINES:
+        deciding: list[str] = []
+        if name in ENGINES:  # conditions ask about its version, hardly ever about another's
             beside = [other for other in beside if other not in ENGINES]
-        questions = questions_about(name, list(self.consumers.values()), versions, beside=beside)
+            deciding = versions
+        consumers = list(self.consumers.values())
+        questions = questions_about(name, consumers, deciding, beside=beside)
         return self.store.providers(name, versions, questions) if versions else {}
 
     def judge(self, *, tell: Callable[[int], None] = lambda _: None) -> Iterator[RungFact]:
@@ -95,7 +104,7 @@ class SpaceImports:
     def _whole_sets(self) -> Iterator[RungFact]:
         by_providers: dict[Versions, list[Versions]] = {}
         for chosen in self.sets:
-            if len(chosen) > len(("verl", "engine")):
+            if len(chosen) > len(_PAIR):
                 by_providers.setdefault(chosen[1:], []).append(chosen)
         tops = frozenset[str]().union(
             *(each.top_levels for facts in self.facts.values() for each in facts.values())

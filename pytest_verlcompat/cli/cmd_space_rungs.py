@@ -74,7 +74,8 @@ def _imports(facts: Sequence[Fact], store: FactsStore) -> list[RungFact]:
         judged_part({"verl": fact.cell.verl, fact.cell.engine: fact.cell.release}) for fact in facts
     }
     sets |= {judged_part(f.axes) for f in facts if f.resolution is Resolution.RESOLVED}
-    return list(SpaceImports(store, sets).judge(tell=lambda count: _tell(count, len(sets))))
+    space = SpaceImports(store, sets)
+    return list(space.judge(tell=lambda count: _tell(count, space.count)))
 
 
 def _loads(facts: Sequence[Fact], store: FactsStore) -> list[RungFact]:
