@@ -1,31 +1,41 @@
-"""Write the three tables about the space: declared against true, traps, rot."""
+"""Write the tables about the space: every cell, declared against true, traps, rot."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.advise import declared, rot, trap_record
+from pytest_verlcompat.advise import declared, rot, space_cells, trap_record
 from pytest_verlcompat.advise.space_rot import Looker, judge_all, render_line
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pytest_verlcompat.model.axis import Axis
     from pytest_verlcompat.model.finding import Finding
+    from pytest_verlcompat.resolve.derive import Answers
     from pytest_verlcompat.resolve.keep import Keep
     from pytest_verlcompat.resolve.ledger import Fact, Ledger
     from pytest_verlcompat.resolve.resolver import Resolver
     from pytest_verlcompat.resolve.shelf import IndexShelf
+    from pytest_verlcompat.resolve.space import SpaceCell
+
+
+def write_cells(path: Path, cells: Sequence[SpaceCell], *, answers: Answers, today: dt.date) -> int:
+    """Write counts as Markdown and letters as JSON Lines; return how many have no answer."""
+    _write(path, space_cells.render_markdown(cells, answers, day=str(today)))
+    lines = space_cells.render_lines(cells, answers)
+    _write(path.with_suffix(".jsonl"), "".join(f"{line}\n" for line in lines))
+    return sum(answers.find(cell) is None for cell in cells)
 
 
 def write_declared(
-    path: Path, *, axes: Mapping[str, Axis], ledger: Ledger, today: dt.date, python: str
+    path: Path, *, axes: Mapping[str, Axis], facts: Iterable[Fact], today: dt.date, python: str
 ) -> int:
     """Write the table and return how many rows disagree with themselves."""
-    rows = declared.make_rows(axes, ledger.facts(), python=python)
+    rows = declared.make_rows(axes, facts, python=python)
     text = declared.render_markdown(rows, day=str(today), python=python, glibc="2.35")
     _write(path, text)
     return sum(bool(row.disagreements) for row in rows)

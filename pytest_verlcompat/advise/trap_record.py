@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from pytest_verlcompat.checks.resolution_set import ResolvedSet
 from pytest_verlcompat.checks.resolution_traps import find_traps, rules
 from pytest_verlcompat.errors import EvidenceError
-from pytest_verlcompat.resolve.ledger import append_line, read_lines
+from pytest_verlcompat.resolve.lines import append_line, read_lines
 from pytest_verlcompat.resolve.question import Resolution
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from pytest_verlcompat.resolve.question import PYTHON_PATCHES, Answer, Question,
 from pytest_verlcompat.resolve.uv import find_uv, uv_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pytest_verlcompat.resolve.explain import Explanation
     from pytest_verlcompat.resolve.sdist import SdistMetadata
@@ -150,6 +150,22 @@ class Resolver:
                 why=(f"the pins without wheels did not end after {_MOST_ATTEMPTS} rounds",),
             )
         return replace(result, duration_s=time.monotonic() - started)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop what uv keeps about *names*, so that it reads their pages again.
+
+        A page that is newer than the day asked about counts as good to uv, whatever was yanked
+        since.
+        """
+        listed = sorted(names)
+        if listed:
+            words = [self.settings.program, "cache", "clean", "--no-config", "--quiet"]
+            run(
+                [*words, "--cache-dir", str(self.settings.cache), *listed],
+                env=self._environment,
+                cwd=self._work,
+                limits=Limits(timeout_s=self.settings.timeout_s, leave_s=0),
+            )
 
     def _read(self, ended: Ended, output: str, asked: _Asked) -> Answer | _Asked:
         """Return the answer in *output*, or a better way of asking."""

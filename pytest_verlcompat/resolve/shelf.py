@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from pytest_verlcompat.wheels.index import IndexClient, IndexFile
+    from pytest_verlcompat.wheels.transport import Answer
 
 _SDIST_LIMIT_BYTES = 64 << 20
 
@@ -116,11 +117,19 @@ class IndexShelf:
             IndexUnavailableError: If the index does not answer with a list of files.
         """
         if name not in self._uploads:
-            url = f"{self._index_url.rstrip('/')}/{name}/"
-            headers = {"Accept": ACCEPT_JSON_PREFERRED}
-            answer = self._client.transport.get(url, headers=headers)
-            self._uploads[name] = parse_uploads(answer) if answer.found else {}
+            answer = self.page(name)
+            self._uploads[name] = parse_uploads(answer) if answer else {}
         return self._uploads[name]
+
+    def page(self, name: str) -> Answer | None:
+        """Return the simple page of *name* as it is now; None if there is none.
+
+        Raises:
+            IndexUnavailableError: If the index does not answer.
+        """
+        url = f"{self._index_url.rstrip('/')}/{name}/"
+        answer = self._client.transport.get(url, headers={"Accept": ACCEPT_JSON_PREFERRED})
+        return answer if answer.found else None
 
     def prefetch_uploads(self, names: Iterable[str], *, workers: int = 8) -> None:
         """Read the pages of *names* side by side.
