@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.advise import declared, rot, space_cells, trap_record
-from pytest_verlcompat.advise.space_rot import Looker, judge_all, render_line
+from pytest_verlcompat.advise import declared, render_rot, space_cells, trap_record
+from pytest_verlcompat.advise.space_rot import Looker, judge_all, rules_digest
+from pytest_verlcompat.resolve.lines import append_line
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.resolve.resolver import Resolver
     from pytest_verlcompat.resolve.shelf import IndexShelf
     from pytest_verlcompat.resolve.space import SpaceCell
+    from pytest_verlcompat.resolve.sweep import Desk
 
 
 def write_cells(path: Path, cells: Sequence[SpaceCell], *, answers: Answers, today: dt.date) -> int:
@@ -94,21 +96,39 @@ def write_rot(
     path: Path,
     facts: Iterable[Fact],
     *,
-    looker: Looker,
-    ledger: Ledger,
-    today: dt.date,
+    axes: Mapping[str, Axis],
+    desk: Desk,
+    shelf: IndexShelf,
     workers: int,
     tell: Callable[[int], None],
 ) -> int:
-    """Write timelines as Markdown and as JSON Lines beside it; return how many pairs rotted."""
+    """Write timelines as Markdown and as JSON Lines beside it; return how many pairs rotted.
+
+    A line is written as soon as it is known, so that a run that was stopped goes on.
+
+    Args:
+        path: File of the table.
+        facts: What to look at; only release days count.
+        axes: Every release of the engines.
+        desk: Ledger, kept sets and resolver.
+        shelf: Says what came out when.
+        workers: Threads that ask.
+        tell: Called now and then with the number of pairs looked at.
+    """
+    data, rules = path.with_suffix(".jsonl"), rules_digest()
+    known = render_rot.load_turns(data, rules=rules)
+    looker = Looker(desk.resolver, shelf, keep=desk.keep, known=known)
     timelines = []
-    for timeline in judge_all(facts, looker, today=today, ledger=ledger, workers=workers):
+    for timeline in judge_all(facts, looker, today=desk.today, ledger=desk.ledger, workers=workers):
         timelines.append(timeline)
+        if (timeline.cell, timeline.sets[0]) not in known:
+            append_line(data, render_rot.render_line(timeline, rules=rules))
         if len(timelines) % _TELL_EVERY == 0:
             tell(len(timelines))
-    _write(path, rot.render_markdown(timelines))
-    lines = sorted(map(render_line, timelines))
-    _write(path.with_suffix(".jsonl"), "".join(f"{line}\n" for line in lines))
+    releases = {name: [value.text for value in axis.values] for name, axis in axes.items()}
+    _write(path, render_rot.render_markdown(timelines, known=releases))
+    lines = sorted(render_rot.render_line(each, rules=rules) for each in timelines)
+    _write(data, "".join(f"{line}\n" for line in lines))
     return sum(bool(each.turns) for each in timelines)
 
 

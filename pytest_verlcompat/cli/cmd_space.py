@@ -16,7 +16,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.advise.space_rot import Looker
 from pytest_verlcompat.advise.space_tables import (
     write_cells,
     write_declared,
@@ -163,7 +162,7 @@ def _write_tables(
         desk.ledger, desk.releases, today=desk.today, resolver=desk.resolver.settings.version
     )
     facts = [fact for fact in map(answers.find, cells) if fact is not None]
-    looker = Looker(desk.resolver, shelf, keep=desk.keep)
+    asked = [fact for fact in facts if fact.derived is None]
     for table in args.table:
         path = folder / f"{table}.md"
         if table == "cells":
@@ -176,7 +175,7 @@ def _write_tables(
         elif table == "traps":
             count = write_traps(
                 path,
-                facts,
+                asked,
                 ledger=desk.ledger,
                 resolver=desk.resolver,
                 shelf=shelf,
@@ -188,10 +187,10 @@ def _write_tables(
         else:
             count = write_rot(
                 path,
-                facts,
-                looker=looker,
-                ledger=desk.ledger,
-                today=desk.today,
+                asked,
+                axes=axes,
+                desk=desk,
+                shelf=shelf,
                 workers=args.workers,
                 tell=_tell,
             )
