@@ -43,16 +43,18 @@ from pytest_verlcompat.resolve.question import Resolution
 from pytest_verlcompat.resolve.space import (
     GLIBCS,
     Form,
+    Selection,
     SpaceCell,
     When,
     day_of,
+    find_cells,
     find_release,
     why_not,
 )
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pytest_verlcompat.resolve.ledger import Ledger
     from pytest_verlcompat.resolve.space import Release
@@ -180,6 +182,19 @@ def read_answers(
 ) -> Answers:
     """Return what *ledger* says and what follows from it, whatever day it was confirmed."""
     return Answers(releases, asked=ledger.latest, today=today, resolver=resolver)
+
+
+def complete(
+    ledger: Ledger, releases: Mapping[str, tuple[Release, ...]], *, today: dt.date
+) -> Iterator[Fact]:
+    """Yield a fact for every cell of the whole space that has one, asked for or derived.
+
+    For readers of the ledger that show all of it; nothing is asked.
+    """
+    resolver = max((fact.resolver for fact in ledger.facts()), default="")
+    answers = read_answers(ledger, releases, today=today, resolver=resolver)
+    found = map(answers.find, find_cells(releases, Selection()))
+    return (fact for fact in found if fact is not None)
 
 
 def excluding_pin(cell: SpaceCell, verl: Release) -> str | None:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _RUNS = "runs.jsonl"
-READ = "read.jsonl"
-"""What the index said about the releases that answers rest on; see ``seen``."""
 
 AXES = (
     "torch",
@@ -246,8 +244,6 @@ class Ledger:
 
     def _load(self) -> None:
         for path in sorted(self.folder.glob("*.jsonl")):
-            if path.name == READ:
-                continue
             for number, line in read_lines(path):
                 where = f"{path.name}:{number}"
                 if path.name == _RUNS:

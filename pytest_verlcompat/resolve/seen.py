@@ -1,7 +1,7 @@
 """What the index said about the releases that answers rest on, kept and compared by every run.
 
-An answer holds as long as the files it was made from are there. ``read.jsonl`` beside the
-ledger holds, per distribution and picked release, a digest of its file names, their digests
+An answer holds as long as the files it was made from are there. ``read/`` beside the ledger
+holds, per distribution and picked release, a digest of its file names, their digests
 and whether they are yanked; under ``*`` the same of the whole page, for answers that rest on
 what is not there. Files that came after the day of the reading do not count: no question of
 that day sees them.
@@ -16,22 +16,22 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from packaging.version import InvalidVersion, Version
 
 from pytest_verlcompat.errors import EvidenceError
 from pytest_verlcompat.resolve.floors import floor_of, is_for_linux
-from pytest_verlcompat.resolve.ledger import READ
 from pytest_verlcompat.resolve.lines import append_line, read_lines
 from pytest_verlcompat.resolve.uploads import ListedFile, parse_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from pytest_verlcompat.wheels.transport import Answer
 
+FILE = Path("read", "releases.jsonl")
 PAGE = "*"
 """Stands for every release of a distribution."""
 
@@ -78,7 +78,7 @@ class Seen:
     """The recorded states in *folder*, and the pages of this run; safe to share."""
 
     def __init__(self, folder: Path, *, pages: Pages, marks: Marks, until: dt.date) -> None:
-        self._path = folder / READ
+        self._path = folder / FILE
         self._pages = pages
         self._marks = marks
         self._until = until

@@ -10,7 +10,7 @@ import pytest
 from pytest_verlcompat.errors import EvidenceError, IndexUnavailableError
 from pytest_verlcompat.resolve.keep import Keep
 from pytest_verlcompat.resolve.open import open_resolver
-from pytest_verlcompat.resolve.seen import PAGE, Seen
+from pytest_verlcompat.resolve.seen import FILE, PAGE, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +110,7 @@ def test_equal_answers_have_equal_digests_whatever_was_noted_first(
 ) -> None:
     """Two machines that read the same state of the index write the same digest."""
     first = reopen().note(PICKS)
-    (tmp_path / "ledger" / "read.jsonl").unlink()
+    (tmp_path / "ledger" / FILE).unlink()
     seen = reopen()
     seen.note({"beta": "2.0"})
 
@@ -135,8 +135,8 @@ def test_index_that_is_down_is_no_change(site: SimpleSite, reopen: Callable[[], 
 def test_damaged_record_is_named(reopen: Callable[[], Seen], tmp_path: Path, line: str) -> None:
     """The error says file and line."""
     reopen().note(PICKS)
-    path = tmp_path / "ledger" / "read.jsonl"
+    path = tmp_path / "ledger" / FILE
     path.write_text(path.read_text() + line + "\n")
 
-    with pytest.raises(EvidenceError, match=r"read\.jsonl:3"):
+    with pytest.raises(EvidenceError, match=r"releases\.jsonl:3"):
         reopen()
