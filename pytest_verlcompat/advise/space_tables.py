@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_verlcompat.advise import declared, render_rot, space_cells, trap_record
 from pytest_verlcompat.advise.space_rot import Looker, judge_all, rules_digest
 from pytest_verlcompat.resolve.lines import append_line
+from pytest_verlcompat.store.space_rungs import load_space_rungs
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -34,10 +35,11 @@ def write_cells(path: Path, cells: Sequence[SpaceCell], *, answers: Answers, tod
 
 
 def write_declared(
-    path: Path, *, axes: Mapping[str, Axis], facts: Iterable[Fact], today: dt.date, python: str
+    path: Path, facts: Iterable[Fact], *, axes: Mapping[str, Axis], desk: Desk, python: str
 ) -> int:
     """Write the table and return how many rows disagree with themselves."""
-    rows = declared.make_rows(axes, facts, python=python)
+    today, rungs = desk.today, load_space_rungs(desk.ledger.folder)
+    rows = declared.make_rows(axes, facts, python=python, rungs=rungs)
     text = declared.render_markdown(rows, day=str(today), python=python, glibc="2.35")
     _write(path, text)
     return sum(bool(row.disagreements) for row in rows)

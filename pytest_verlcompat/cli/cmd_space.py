@@ -170,7 +170,7 @@ def _write_tables(
             print(f"{count} of {len(cells)} cells have no answer")
         elif table == "declared":
             python = args.python[0] if args.python else "3.12"
-            count = write_declared(path, axes=axes, facts=facts, today=desk.today, python=python)
+            count = write_declared(path, facts, axes=axes, desk=desk, python=python)
             print(f"{count} rows disagree with themselves")
         elif table == "traps":
             count = write_traps(
