@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.advise import declared, render_rot, space_cells, trap_record
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_verlcompat.model.axis import Axis
-    from pytest_verlcompat.model.finding import Finding
     from pytest_verlcompat.resolve.derive import Answers
     from pytest_verlcompat.resolve.keep import Keep
     from pytest_verlcompat.resolve.ledger import Fact, Ledger
@@ -71,26 +69,25 @@ def write_traps(
     Raises:
         IndexUnavailableError: If the index does not answer; what was found stays recorded.
     """
-    counts: Counter[str] = Counter()
-    examples: dict[str, tuple[Fact, Finding]] = {}
-    looked, caught_ones = 0, 0
+    tally = trap_record.Tally()
+    caught_ones = 0
     shelf.remember_uploads(keep.load_uploads(day=today))
     work = trap_record.catch_all(
         facts, folder=ledger.folder, resolver=resolver, shelf=shelf, keep=keep
     )
     for fact, caught, found_now in work:
         findings = found_now
-        looked += 1
+        tally.take(fact, caught)
         caught_ones += bool(caught.traps)
-        counts.update({code for code, _, _ in caught.traps})
-        if found_now is None and not {code for code, _, _ in caught.traps} <= set(examples):
+        codes = {code for code, _, _ in caught.traps}
+        if found_now is None and not codes <= set(tally.examples):
             findings = trap_record.find_again(fact, resolver=resolver, shelf=shelf, keep=keep)
         for finding in findings or ():
-            examples.setdefault(finding.code, (fact, finding))
-        if looked % _TELL_EVERY == 0:
-            tell(looked)
+            tally.examples.setdefault(finding.code, (fact, finding))
+        if tally.looked["all"] % _TELL_EVERY == 0:
+            tell(tally.looked["all"])
     keep.save_uploads(shelf.upload_days(), day=today)
-    _write(path, trap_record.render_markdown(counts, examples, sets=looked))
+    _write(path, trap_record.render_markdown(tally))
     return caught_ones
 
 
@@ -134,7 +131,7 @@ def write_rot(
     return sum(bool(each.turns) for each in timelines)
 
 
-_TELL_EVERY = 50
+_TELL_EVERY = 200
 
 
 def _write(path: Path, text: str) -> None:
