@@ -36,7 +36,7 @@ def render_markdown(timelines: Iterable[Timeline], *, known: Mapping[str, Sequen
         f"{len(listed)} pairs resolved to a set when they came out; {len(rotten)} of them have "
         "something broken today that was not there then. A timeline per pair is in `rot.jsonl`."
     )
-    lines += ["", *_counts(listed), "", *_turns(rotten, known)]
+    lines += ["", *_counts(listed), "", *_imports(listed), *_turns(rotten, known)]
     unknown = [each for each in listed if each.unknown]
     if unknown:
         lines += ["", f"{len(unknown)} pairs could not be judged: {unknown[0].unknown}"]
@@ -54,6 +54,20 @@ def _counts(timelines: Sequence[Timeline]) -> list[str]:
         f"| {' | '.join(key)} | {' | '.join(str(counts[word]) for word in words)} |"
         for key, counts in sorted(kinds.items())
     ]
+
+
+def _imports(timelines: Sequence[Timeline]) -> list[str]:
+    """Return how many pairs found their names on the first day and find them today."""
+    counts = Counter(each.imports for each in timelines if any(each.imports))
+    if not counts:
+        return []
+    lines = ["Whether verl finds all names it imports in the set, read from wheels:", ""]
+    lines += ["| first day | today | pairs |", "|---|---|---|"]
+    lines += [
+        f"| {first or 'untested'} | {last or 'untested'} | {count} |"
+        for (first, last), count in sorted(counts.items(), key=lambda each: -each[1])
+    ]
+    return [*lines, ""]
 
 
 def _word(timeline: Timeline) -> str:
@@ -126,6 +140,7 @@ def render_line(timeline: Timeline, *, rules: str) -> str:
         "today": timeline.today.isoformat(),
         "sets": list(timeline.sets) if any(timeline.sets) else None,
         "rules": rules,
+        "imports": list(timeline.imports) if any(timeline.imports) else None,
         "born_with": list(timeline.born_with),
         "mended": list(timeline.mended),
         "turns": [

@@ -31,6 +31,8 @@ class State:
 
     answer: Answer
     traps: tuple[Finding, ...]
+    imports: str | None = None
+    """What static reading says about the names of the set; None where nobody read it."""
 
     @property
     def faults(self) -> Mapping[str, Finding | None]:
@@ -68,6 +70,8 @@ class Timeline:
     """Faults of the first day that are gone today."""
     sets: tuple[str | None, str | None] = (None, None)
     """Digests of the sets of the first day and of today."""
+    imports: tuple[str | None, str | None] = (None, None)
+    """Whether verl found all names in them: ``passed``, ``failed``, ``unknown``, None: untested."""
     unknown: str | None = None
     """Why nothing can be said: the index or the resolver failed."""
 
@@ -114,6 +118,7 @@ def find_rot(cell: SpaceCell, *, born: dt.date, today: dt.date, sources: Sources
         born_with=tuple(first.faults),
         mended=tuple(fault for fault in first.faults if fault not in last.faults),
         sets=(first.answer.set_digest, last.answer.set_digest),
+        imports=(first.imports, last.imports),
     )
 
 

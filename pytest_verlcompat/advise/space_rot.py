@@ -20,6 +20,7 @@ from pytest_verlcompat.checks import resolution_facts
 from pytest_verlcompat.resolve.ledger import fact_of
 from pytest_verlcompat.resolve.question import Resolution
 from pytest_verlcompat.resolve.space import When
+from pytest_verlcompat.store.space_rungs import SpaceRungs
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -46,6 +47,7 @@ class Looker:
         *,
         keep: Keep,
         known: Mapping[tuple[SpaceCell, str], Mapping[str, Turn]] | None = None,
+        rungs: SpaceRungs | None = None,
     ) -> None:
         """Make a looker.
 
@@ -54,11 +56,13 @@ class Looker:
             shelf: Says what came out when.
             keep: Holds whole sets.
             known: Turns that an earlier run found, by pair with its first set, and by fault.
+            rungs: What static reading says about whole sets.
         """
         self._resolver = resolver
         self._shelf = shelf
         self._keep = keep
         self._known = known or {}
+        self._rungs = rungs or SpaceRungs(())
         self._lock = threading.Lock()
         self._turned: dict[str, Counter[dt.date]] = {}
         for turns in self._known.values():
@@ -127,7 +131,10 @@ class Looker:
             return State(answer=answer, traps=())
         fact = fact_of(cell, day, answer, resolver=self._resolver.settings.version)
         traps = tuple(resolution_facts.check(set_of(fact, answer), self._shelf))
-        return State(answer=answer, traps=traps)
+        read = self._rungs.imports(answer.picks)
+        # A line about the pair alone says nothing about the rest of the set.
+        imports = read.outcome if read is not None and "torch" in read.versions else None
+        return State(answer=answer, traps=traps, imports=imports)
 
     def _released(self, name: str, day: dt.date) -> str | None:
         for version, upload in self._shelf.uploads(name).items():

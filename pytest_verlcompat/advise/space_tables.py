@@ -116,7 +116,8 @@ def write_rot(
     """
     data, rules = path.with_suffix(".jsonl"), rules_digest()
     known = render_rot.load_turns(data, rules=rules)
-    looker = Looker(desk.resolver, shelf, keep=desk.keep, known=known)
+    rungs = load_space_rungs(desk.ledger.folder)
+    looker = Looker(desk.resolver, shelf, keep=desk.keep, known=known, rungs=rungs)
     timelines = []
     for timeline in judge_all(facts, looker, today=desk.today, ledger=desk.ledger, workers=workers):
         timelines.append(timeline)

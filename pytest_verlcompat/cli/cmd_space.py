@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections import Counter
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,8 @@ FOLDER = Path("reports", "evidence", "space")
 
 _SHOWN = 20
 """Releases that changed are named up to that many."""
+
+_ONE_DAY = dt.timedelta(days=1)
 
 _LINE_S = 30.0
 """How often a log gets a line; a terminal is refreshed with every cell."""
@@ -123,6 +126,7 @@ def execute(args: argparse.Namespace) -> int:
             _write_tables(args, cells, desk, axes=axes, shelf=shelf)
             return 0
         if not args.dry_run:
+            _check_clock(shelf)
             _look_again(desk)
         todo = find_todo(cells, desk)
         print(f"{len(cells)} cells, {len(todo)} to do, as of {today}", file=sys.stderr)
@@ -132,6 +136,25 @@ def execute(args: argparse.Namespace) -> int:
         if not errored:
             desk.ledger.append_run(run_of(cells, desk))
     return int(errored > 0)
+
+
+def _check_clock(shelf: IndexShelf) -> None:
+    """Compare this machine's clock with the index's: records are kept by day.
+
+    Raises:
+        UsageError: If they are more than a day apart.
+    """
+    try:
+        page = shelf.page("verl")
+        theirs = parsedate_to_datetime(page.headers["date"]) if page else None
+    except (IndexUnavailableError, LookupError, ValueError):
+        return  # an index that tells no time is asked without
+    ours = dt.datetime.now(dt.timezone.utc)
+    if theirs is not None and abs(ours - theirs.astimezone(dt.timezone.utc)) > _ONE_DAY:
+        raise UsageError(
+            f"the clock of this machine says {ours:%Y-%m-%d %H:%M} (UTC), that of the index "
+            f"{theirs:%Y-%m-%d %H:%M}; set the clock, answers are recorded by day"
+        )
 
 
 def _look_again(desk: Desk) -> None:

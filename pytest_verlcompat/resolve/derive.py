@@ -18,6 +18,8 @@ From that, for one state of the index:
 ``same wheels``
     Every pick of the set resolved for a higher glibc has a wheel for the lower one: the set
     solves that question as well. That uv would pick just this set is verified by sample.
+``not out yet``
+    One of the two came out after the last complete day.
 ``no extra``
     verl declares no such extra, so there is nothing to ask.
 
@@ -66,6 +68,7 @@ SAME_WHEELS = "same wheels"
 NO_WHEEL = "no wheel"
 NO_EXTRA = "no extra"
 NO_DATES = "no dates"
+NOT_OUT = "not out yet"
 
 _MACHINE = {
     "platform_system": "Linux",
@@ -121,7 +124,17 @@ class Answers:
             reason = "the index gives no upload dates, so no day can be asked about"
             return self._fact(cell, Resolution.NOT_ATTEMPTED, why=(reason,), rule=NO_DATES)
         engine = find_release(self._releases, cell.engine, cell.release)
-        pin = excluding_pin(cell, find_release(self._releases, "verl", cell.verl))
+        verl = find_release(self._releases, "verl", cell.verl)
+        for name, each in (("verl", verl), (cell.engine, engine)):
+            if each.installable is not None and each.installable > self._today:
+                reason = (
+                    f"{name} {each.version} came out on {each.installable}, after {self._today}"
+                )
+                return self._fact(cell, Resolution.NOT_ATTEMPTED, why=(reason,), rule=NOT_OUT)
+        return self._from_pins(cell, verl, engine)
+
+    def _from_pins(self, cell: SpaceCell, verl: Release, engine: Release) -> Fact | None:
+        pin = excluding_pin(cell, verl)
         if pin is not None:
             why = f"{cell.requirements[0]} depends on {pin}"
             between: tuple[str, ...] = ("verl", cell.engine)

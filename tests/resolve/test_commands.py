@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 
 from pytest_verlcompat.cli import main
 from pytest_verlcompat.resolve.ledger import Ledger
+from pytest_verlcompat.wheels import transport as wheels_transport
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -227,6 +229,32 @@ def test_day_that_is_not_over_cannot_count_as_today(
     """A wrong clock or a day to come is said, not recorded."""
     assert main(["space", "--root", str(checkout), "--as-of", "2999-01-01"]) == 2
     assert "not over yet" in capsys.readouterr().err
+
+
+def test_clock_that_is_wrong_is_noticed(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Records are kept by day, so a clock far from the index's stops the run before it asks."""
+    page = wheels_transport.Transport.get
+
+    def get(self: object, url: str, **words: object) -> wheels_transport.Answer:
+        answer = page(self, url, **words)  # type: ignore[arg-type]
+        return dataclasses.replace(answer, headers={"date": "Sat, 01 Jan 2000 00:00:00 GMT"})
+
+    monkeypatch.setattr(wheels_transport.Transport, "get", get)
+
+    assert main(["space", "--root", str(checkout), "--as-of", "2026-02-01"]) == 2
+    assert "that of the index 2000-01-01" in capsys.readouterr().err
+
+
+def test_release_of_a_later_day_is_not_attempted(checkout: Path) -> None:
+    """A clock or a day before the newest release makes no answer about it."""
+    root = ["--root", str(checkout)]
+    main(["discover", *root])
+
+    assert main(["space", *root, "--python", "3.12", "--as-of", "2026-01-02"]) == 0
+
+    assert not list(Ledger(checkout / "reports" / "evidence" / "space").facts())
 
 
 def test_space_with_a_broken_index_ends_with_1_and_goes_on(
