@@ -41,6 +41,7 @@ from packaging.version import Version
 
 from pytest_verlcompat.resolve.floors import fits
 from pytest_verlcompat.resolve.ledger import Fact
+from pytest_verlcompat.resolve.markers import linux_environment
 from pytest_verlcompat.resolve.question import Resolution
 from pytest_verlcompat.resolve.space import (
     GLIBCS,
@@ -69,15 +70,6 @@ NO_WHEEL = "no wheel"
 NO_EXTRA = "no extra"
 NO_DATES = "no dates"
 NOT_OUT = "not out yet"
-
-_MACHINE = {
-    "platform_system": "Linux",
-    "sys_platform": "linux",
-    "os_name": "posix",
-    "platform_machine": "x86_64",
-    "implementation_name": "cpython",
-    "platform_python_implementation": "CPython",
-}
 
 
 class Answers:
@@ -214,20 +206,16 @@ def excluding_pin(cell: SpaceCell, verl: Release) -> str | None:
     """Return the requirement of verl's extra that excludes the engine's release, or None."""
     if cell.form is not Form.EXTRA:
         return None
+    environment = linux_environment(python=cell.python, extra=cell.engine)
     for pin in verl.pins:
         requirement = _parse(pin)
         if requirement is None or canonicalize_name(requirement.name) != cell.engine:
             continue
         if requirement.specifier.contains(cell.release, prereleases=True):
             continue
-        if requirement.marker is None or requirement.marker.evaluate(_environment(cell)):
+        if requirement.marker is None or requirement.marker.evaluate(environment):
             return f"{cell.engine}{requirement.specifier}"
     return None
-
-
-def _environment(cell: SpaceCell) -> dict[str, str]:
-    version = {"python_version": cell.python, "python_full_version": f"{cell.python}.9"}
-    return {**_MACHINE, **version, "extra": cell.engine}
 
 
 @cache

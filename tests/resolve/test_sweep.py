@@ -9,7 +9,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.resolve.keep import Keep
-from pytest_verlcompat.resolve.ledger import Ledger
+from pytest_verlcompat.resolve.ledger import Ledger, merge_ledgers
 from pytest_verlcompat.resolve.open import open_resolver
 from pytest_verlcompat.resolve.question import Resolution
 from pytest_verlcompat.resolve.seen import Seen
@@ -260,3 +260,21 @@ def test_machine_without_the_sets_asks_again_after_a_yank(site: SimpleSite, tmp_
 
     assert asked == 5  # SGLang's set of the release day is the one that was just found sound
     assert run_all(tmp_path) == 0
+
+
+def test_machines_agree_after_one_of_them_noticed_a_yank(site: SimpleSite, tmp_path: Path) -> None:
+    """Merged, the other one takes over the newer answers and asks nothing about them."""
+    publish(site)
+    site.add("numpy", "1.25")
+    one, two = tmp_path / "one", tmp_path / "two"
+    run_all(one)
+    run_all(two)
+    next(entry for entry in site.pages["numpy"] if "1.26" in entry.filename).yanked = True
+    run_all(one)
+
+    merge_ledgers([one / "ledger"], two / "ledger")
+
+    assert run_all(two) == 0
+    facts = [fact for fact in told(two).values() if fact]
+    assert {fact.axes["numpy"] for fact in facts if "numpy" in fact.axes} == {"1.25"}
+    assert merge_ledgers([two / "ledger"], one / "ledger") <= 1  # but the line of the run
