@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pytest_verlcompat.wheels.transport import Answer
 
 _SDIST_LIMIT_BYTES = 64 << 20
+_LINK = re.compile(rb"<a |\"filename\"")
+"""A file on a page, in either of its two forms."""
 
 
 class IndexShelf:
@@ -35,6 +38,7 @@ class IndexShelf:
         self._index_url = index_url
         self._lock = threading.Lock()
         self._sdists: dict[tuple[str, str], SdistMetadata | None] = {}
+        self._dated: dict[str, bool] = {}
         self._uploads: dict[str, Mapping[Version, dt.date]] = {}
         self._requires: dict[tuple[str, str], Sequence[Requirement] | None] = {}
 
@@ -57,6 +61,18 @@ class IndexShelf:
     def is_listed(self, name: str, version: str | None) -> bool:
         """Return whether the index lists the release, or any for None."""
         return bool(self.files(name, version))
+
+    def is_dated(self, name: str) -> bool:
+        """Return False if the index lists files of *name* and tells no upload day of any.
+
+        Raises:
+            IndexUnavailableError: If the index does not answer.
+        """
+        if name not in self._dated:
+            answer = self.page(name)
+            body = b"" if answer is None else answer.body
+            self._dated[name] = b"upload-time" in body or _LINK.search(body) is None
+        return self._dated[name]
 
     def needs_build(self, name: str, version: str) -> bool:
         """Return whether the release is there, unyanked, as a source distribution alone."""

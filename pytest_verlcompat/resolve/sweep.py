@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -18,13 +18,14 @@ from pytest_verlcompat.resolve.derive import Answers
 from pytest_verlcompat.resolve.ledger import AXES, Fact, Ledger, Run, fact_of
 from pytest_verlcompat.resolve.question import POLICY, Answer, Resolution
 from pytest_verlcompat.resolve.seen import PAGE
-from pytest_verlcompat.resolve.space import GLIBCS, Release, SpaceCell, When, day_of
+from pytest_verlcompat.resolve.space import GLIBCS, Release, SpaceCell, When, day_of, find_release
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_verlcompat.resolve.keep import Keep
+    from pytest_verlcompat.resolve.question import Question
     from pytest_verlcompat.resolve.resolver import Resolver
     from pytest_verlcompat.resolve.seen import Seen
 
@@ -158,7 +159,7 @@ def _do(cell: SpaceCell, desk: Desk) -> Step:
     as_of = day_of(cell, desk.releases, today=desk.today)
     if as_of is None:
         raise ValueError(f"{cell.id} has no day, so nothing can be asked about it")
-    answer = desk.resolver.ask(cell.question(as_of))
+    answer = desk.resolver.ask(_question(cell, as_of, desk))
     floor = read = None
     try:
         read = _note(cell, answer, desk.seen)
@@ -179,6 +180,16 @@ def _do(cell: SpaceCell, desk: Desk) -> Step:
     if answer.resolution is not Resolution.ERRORED:
         desk.keep.note_asked(cell.question(as_of).digest(resolver), as_of)
     return Step(fact=fact, is_news=is_news, duration_s=answer.duration_s)
+
+
+def _question(cell: SpaceCell, as_of: dt.date, desk: Desk) -> Question:
+    """Return what is asked about *cell*: without a day where the index told no upload days."""
+    question = cell.question(as_of)
+    days = [
+        find_release(desk.releases, name, version).installable
+        for name, version in _pair(cell).items()
+    ]
+    return question if any(days) else replace(question, as_of=None)
 
 
 def _note(cell: SpaceCell, answer: Answer, seen: Seen) -> str | None:

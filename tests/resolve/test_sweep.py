@@ -175,18 +175,24 @@ def test_errored_cell_is_asked_again(site: SimpleSite, tmp_path: Path) -> None:
 
 
 def test_index_without_dates_leaves_dated_cells_untested(site: SimpleSite, tmp_path: Path) -> None:
-    """Where no upload day is known, release-day cells are not attempted, with the reason."""
+    """Without upload days, cells of today are asked; those of a release day are not, and why."""
+    site.dated = False
     publish(site)
     undated = {
         name: tuple(dataclasses.replace(each, installable=None) for each in releases)
         for name, releases in RELEASES.items()
     }
     with open_desk(tmp_path) as desk:
-        answers = dataclasses.replace(desk, releases=undated).answers
-        facts = [answers.find(cell) for cell in cells() if cell.when is When.RELEASE]
+        blind = dataclasses.replace(desk, releases=undated)
+        today = [step.fact for step in sweep(find_todo(cells(), blind), blind, workers=1)]
+        dated = [blind.answers.find(cell) for cell in cells() if cell.when is When.RELEASE]
 
-    assert {fact.resolution for fact in facts if fact} == {Resolution.NOT_ATTEMPTED}
-    assert any("no upload dates" in fact.why[0] for fact in facts if fact)
+    assert {(fact.cell.release, fact.resolution) for fact in today} == {
+        ("1.0", Resolution.RESOLVED),
+        ("2.0", Resolution.UNRESOLVABLE),
+    }
+    assert {fact.resolution for fact in dated if fact} == {Resolution.NOT_ATTEMPTED}
+    assert any("no upload dates" in fact.why[0] for fact in dated if fact)
 
 
 def test_yanked_pick_is_noticed_by_the_next_run(site: SimpleSite, tmp_path: Path) -> None:
