@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from pytest_verlcompat.advise.declared import spans
 from pytest_verlcompat.advise.rot import Timeline, Turn
+from pytest_verlcompat.checks.resolution_facts import load_facts
 from pytest_verlcompat.errors import EvidenceError
 from pytest_verlcompat.resolve.lines import read_lines
 from pytest_verlcompat.resolve.space import Form, SpaceCell, When
@@ -18,6 +19,8 @@ from pytest_verlcompat.resolve.space import Form, SpaceCell, When
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from pytest_verlcompat.checks.resolution_facts import UnstatedRequirement
 
 _SHOWN = 3
 
@@ -81,7 +84,6 @@ def _word(timeline: Timeline) -> str:
 def _turns(rotten: Sequence[Timeline], known: Mapping[str, Sequence[str]]) -> list[str]:
     """Return a row per day, fault and culprit; pairs that differ in Python or form alone join."""
     rows: dict[tuple[dt.date, str, str], dict[tuple[str, str], set[tuple[str, str, str]]]] = {}
-    sentences: dict[str, str] = {}
     for each in rotten:
         cell = each.cell
         for turn in each.turns:
@@ -89,13 +91,19 @@ def _turns(rotten: Sequence[Timeline], known: Mapping[str, Sequence[str]]) -> li
             how = (cell.python, cell.form.value)
             pair = (cell.verl, cell.engine, cell.release)
             rows.setdefault(key, {}).setdefault(how, set()).add(pair)
-            sentences.setdefault(turn.fault, turn.sentence)
     lines = ["| turned | fault | what came out | pairs | which |", "|---" * 5 + "|"]
     for (day, fault, culprit), hit in sorted(rows.items()):
         count = sum(map(len, hit.values()))
         lines.append(f"| {day} | {fault} | {culprit} | {count} | {_which(hit, known)} |")
+    met = {fault for _day, fault, _culprit in rows}
     lines += ["", "| fault | what is wrong |", "|---|---|"]
-    return lines + [f"| {fault} | {text} |" for fault, text in sorted(sentences.items())]
+    told = {fact.id: _needs(fact) for fact in reversed(load_facts()) if fact.id in met}
+    return lines + [f"| {fault} | {text} |" for fault, text in sorted(told.items())]
+
+
+def _needs(fact: UnstatedRequirement) -> str:
+    asked = ", ".join(f"{name}{versions}" for name, versions in fact.needs.items())
+    return f"needs {asked}, which no metadata states: {fact.effect}"
 
 
 def _which(
@@ -158,33 +166,49 @@ def render_line(timeline: Timeline, *, rules: str) -> str:
     return json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
 
 
-def load_turns(path: Path, *, rules: str) -> dict[tuple[SpaceCell, str], dict[str, Turn]]:
-    """Return the turns that *path* holds under the same *rules*, by pair, first set and fault.
+def load_timelines(path: Path, *, rules: str) -> dict[SpaceCell, Timeline]:
+    """Return the timelines that *path* holds under the same *rules*; sentences are not kept.
 
     Raises:
         EvidenceError: If a line is not one of ours.
     """
-    found: dict[tuple[SpaceCell, str], dict[str, Turn]] = {}
+    found: dict[SpaceCell, Timeline] = {}
     for number, line in read_lines(path) if path.exists() else ():
         try:
             body = json.loads(line)
             cell = _cell(body)
             if body.get("rules") == rules and "sets" in body:
-                found[cell, body["sets"][0]] = {
-                    turn["fault"]: Turn(
-                        fault=turn["fault"],
-                        day=dt.date.fromisoformat(turn["day"]),
-                        culprits=tuple(turn["culprits"]),
-                        others=turn["others"],
-                        sentence="",
-                    )
-                    for turn in body.get("turns", ())
-                }
+                found[cell] = _timeline(body)
         except (ValueError, KeyError, TypeError) as error:
             raise EvidenceError(
                 f"not a timeline: {error!r}", where=f"{path.name}:{number}"
             ) from error
     return found
+
+
+def _timeline(body: Mapping[str, Any]) -> Timeline:
+    first, last = body["sets"]
+    then, now = body.get("imports", (None, None))
+    turns = (
+        Turn(
+            fault=turn["fault"],
+            day=dt.date.fromisoformat(turn["day"]),
+            culprits=tuple(turn["culprits"]),
+            others=turn["others"],
+            sentence="",
+        )
+        for turn in body.get("turns", ())
+    )
+    return Timeline(
+        cell=_cell(body),
+        born=dt.date.fromisoformat(body["born"]),
+        today=dt.date.fromisoformat(body["today"]),
+        turns=tuple(turns),
+        born_with=tuple(body.get("born_with", ())),
+        mended=tuple(body.get("mended", ())),
+        sets=(first, last),
+        imports=(then, now),
+    )
 
 
 def _cell(body: Mapping[str, Any]) -> SpaceCell:

@@ -24,7 +24,7 @@ from pytest_verlcompat.store.space_rungs import SpaceRungs
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from pytest_verlcompat.resolve.keep import Keep
     from pytest_verlcompat.resolve.ledger import Fact, Ledger
@@ -46,7 +46,7 @@ class Looker:
         shelf: IndexShelf,
         *,
         keep: Keep,
-        known: Mapping[tuple[SpaceCell, str], Mapping[str, Turn]] | None = None,
+        known: Iterable[Timeline] = (),
         rungs: SpaceRungs | None = None,
     ) -> None:
         """Make a looker.
@@ -55,13 +55,15 @@ class Looker:
             resolver: Asked about days that the ledger does not hold.
             shelf: Says what came out when.
             keep: Holds whole sets.
-            known: Turns that an earlier run found, by pair with its first set, and by fault.
+            known: What an earlier run found under the same rules.
             rungs: What static reading says about whole sets.
         """
         self._resolver = resolver
         self._shelf = shelf
         self._keep = keep
-        self._known = known or {}
+        self._known = {
+            (each.cell, each.sets[0]): {turn.fault: turn for turn in each.turns} for each in known
+        }
         self._rungs = rungs or SpaceRungs(())
         self._lock = threading.Lock()
         self._turned: dict[str, Counter[dt.date]] = {}
@@ -81,7 +83,7 @@ class Looker:
 
         if fact.as_of is None:
             raise ValueError("a pair without a day cannot rot")
-        turns = self._known.get((fact.cell, fact.set_digest or ""), {})
+        turns = self._known.get((fact.cell, fact.set_digest), {})
         sources = Sources(
             look=look,
             released=self._released,

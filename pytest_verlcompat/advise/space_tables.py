@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_verlcompat.advise.rot import Timeline
     from pytest_verlcompat.model.axis import Axis
     from pytest_verlcompat.resolve.derive import Answers
     from pytest_verlcompat.resolve.keep import Keep
@@ -103,7 +104,8 @@ def write_rot(
 ) -> int:
     """Write timelines as Markdown and as JSON Lines beside it; return how many pairs rotted.
 
-    A line is written as soon as it is known, so that a run that was stopped goes on.
+    A line is written as soon as it is known, so that a run that was stopped goes on. Timelines
+    of other pairs, judged by the same rules, stay.
 
     Args:
         path: File of the table.
@@ -115,21 +117,22 @@ def write_rot(
         tell: Called now and then with the number of pairs looked at.
     """
     data, rules = path.with_suffix(".jsonl"), rules_digest()
-    known = render_rot.load_turns(data, rules=rules)
+    known = render_rot.load_timelines(data, rules=rules)
     rungs = load_space_rungs(desk.ledger.folder)
-    looker = Looker(desk.resolver, shelf, keep=desk.keep, known=known, rungs=rungs)
-    timelines = []
-    for timeline in judge_all(facts, looker, today=desk.today, ledger=desk.ledger, workers=workers):
-        timelines.append(timeline)
-        if (timeline.cell, timeline.sets[0]) not in known:
-            append_line(data, render_rot.render_line(timeline, rules=rules))
+    looker = Looker(desk.resolver, shelf, keep=desk.keep, known=known.values(), rungs=rungs)
+    timelines: dict[SpaceCell, Timeline] = {}
+    for each in judge_all(facts, looker, today=desk.today, ledger=desk.ledger, workers=workers):
+        timelines[each.cell] = each
+        if each.cell not in known or known[each.cell].sets != each.sets:
+            append_line(data, render_rot.render_line(each, rules=rules))
         if len(timelines) % _TELL_EVERY == 0:
             tell(len(timelines))
+    every = list({**known, **timelines}.values())
     releases = {name: [value.text for value in axis.values] for name, axis in axes.items()}
-    _write(path, render_rot.render_markdown(timelines, known=releases))
-    lines = sorted(render_rot.render_line(each, rules=rules) for each in timelines)
+    _write(path, render_rot.render_markdown(every, known=releases))
+    lines = sorted(render_rot.render_line(each, rules=rules) for each in every)
     _write(data, "".join(f"{line}\n" for line in lines))
-    return sum(bool(each.turns) for each in timelines)
+    return sum(bool(each.turns) for each in timelines.values())
 
 
 _TELL_EVERY = 200

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_verlcompat.advise.render_rot import load_turns, render_line, render_markdown
+from pytest_verlcompat.advise.render_rot import load_timelines, render_line, render_markdown
 from pytest_verlcompat.advise.rot import Sources, State, find_rot
 from pytest_verlcompat.checks import resolution_facts
 from pytest_verlcompat.checks.resolution_set import ResolvedSet
@@ -160,10 +160,11 @@ def test_written_timeline_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "rot.jsonl"
     path.write_text(render_line(timeline, rules="0011aabb") + "\n")
 
-    found = load_turns(path, rules="0011aabb")[timeline.cell, str(timeline.sets[0])]
+    found = load_timelines(path, rules="0011aabb")[timeline.cell]
 
-    assert found["transformers-vision2seq"].day == TURN
-    assert load_turns(path, rules="other") == {}
+    assert [(turn.fault, turn.day) for turn in found.turns] == [("transformers-vision2seq", TURN)]
+    assert render_line(found, rules="0011aabb") + "\n" == path.read_text()
+    assert load_timelines(path, rules="other") == {}
 
 
 def test_foreign_line_is_named(tmp_path: Path) -> None:
@@ -172,4 +173,4 @@ def test_foreign_line_is_named(tmp_path: Path) -> None:
     path.write_text('{"rules":"0011aabb"}\n')
 
     with pytest.raises(EvidenceError, match=r"rot\.jsonl:1"):
-        load_turns(path, rules="0011aabb")
+        load_timelines(path, rules="0011aabb")

@@ -124,7 +124,9 @@ def test_digest_depends_on_every_input() -> None:
     assert len(questions) == 5
 
 
-@pytest.mark.parametrize("facts", [{"uploaded": "soon"}, {"extras": "vllm"}])
+@pytest.mark.parametrize(
+    "facts", [{"uploaded": "soon"}, {"extras": "vllm"}, {"pins": "vllm"}, {"glibc": "musl"}]
+)
 def test_absurd_fact_in_an_axis_names_file_and_value(facts: dict[str, object]) -> None:
     """A hand-made mistake is said with its place."""
     with pytest.raises(MatrixError, match=r"axes/verl\.toml: values\[0\.6\.1\]"):
