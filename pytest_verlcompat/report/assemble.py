@@ -16,7 +16,7 @@ from pytest_verlcompat.errors import EvidenceError, LockError
 from pytest_verlcompat.model.codec import render_line
 from pytest_verlcompat.model.outcome import Outcome
 from pytest_verlcompat.model.verdict import Verdict, judge
-from pytest_verlcompat.report.site_space import Space, identify, load_space
+from pytest_verlcompat.report.site_space import Space, load_space
 from pytest_verlcompat.resolve.lock import Lock, load_lock
 from pytest_verlcompat.store.jsonl import load, load_cell_evidence
 
@@ -82,10 +82,18 @@ class Report:
     figures: tuple[Figure, ...]
     damaged: tuple[str, ...]
     """Evidence lines that could not be read."""
-    snapshot: str
-    """Digest of the records that count; every page names it."""
     space: Space = field(default_factory=Space)
     """Every cell of the space, judged."""
+
+    @property
+    def snapshot(self) -> str:
+        """Digest of the records that count; every page names it."""
+        digest = hashlib.sha256(self.space.digest.encode())
+        for cell in self.cells:
+            digest.update(cell.cell.id.encode())
+            for record in cell.records:
+                digest.update(render_line(record).encode())
+        return digest.hexdigest()[:12]
 
 
 def assemble(
@@ -129,20 +137,8 @@ def assemble(
         probe_titles={name: title for name, (title, _) in probes.items()},
         figures=tuple(_figures(figures)),
         damaged=load(sorted(evidence.glob("*.jsonl"))).damaged,
-        snapshot=_snapshot(cells, space),
         space=space,
     )
-
-
-def _snapshot(cells: Iterable[CellReport], space: Space) -> str:
-    digest = hashlib.sha256()
-    for cell in cells:
-        digest.update(cell.cell.id.encode())
-        for record in cell.records:
-            digest.update(render_line(record).encode())
-    for text in identify(space):
-        digest.update(text.encode())
-    return digest.hexdigest()[:12]
 
 
 def choose(records: Iterable[Evidence]) -> tuple[dict[str, Evidence], tuple[str, ...]]:

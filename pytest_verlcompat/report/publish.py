@@ -13,9 +13,9 @@ from pytest_verlcompat.report import (
     render_badge,
     render_badge_svg,
     render_csv,
-    render_html,
     render_json,
     render_markdown,
+    site_pages,
 )
 from pytest_verlcompat.report.words import TRANSLATIONS
 
@@ -36,7 +36,7 @@ def render_all(report: Report, inputs: SiteInputs | None = None) -> Mapping[str,
         render_json.SCHEMA_FILENAME: render_json.SCHEMA.read_text(encoding="utf-8"),
         "matrix.csv": render_csv.render(report),
         render_atom.FILENAME: render_atom.render(report),
-        **render_html.render(report, inputs),
+        **site_pages.render_site(report, inputs),
         render_badge.FILENAME: render_badge.render(report),
         render_badge_svg.FILENAME: render_badge_svg.render(report),
         **badges.render_badges(report),
@@ -75,7 +75,7 @@ def _language(readme: Path) -> Language:
 
 def _published(folder: Path) -> Iterator[Path]:
     """Yield the files in the folders that hold pages or badges and nothing else."""
-    for name in (*render_html.FOLDERS, *badges.FOLDERS):
+    for name in (*site_pages.FOLDERS, *badges.FOLDERS):
         if (folder / name).is_dir():
             yield from (path for path in sorted((folder / name).iterdir()) if path.is_file())
 

@@ -7,6 +7,7 @@ is untested: neither is ever shown as good or bad.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -84,6 +85,8 @@ class Space:
     rungs: SpaceRungs = field(default_factory=lambda: SpaceRungs(()))
     damaged: tuple[str, ...] = ()
     """One sentence for each line that could not be read."""
+    digest: str = ""
+    """Of everything above that is shown."""
 
 
 def load_space(
@@ -118,21 +121,29 @@ def load_space(
         )
         for fact in facts.values()
     )
+    ordered = tuple(sorted(places, key=_order))
     return Space(
-        places=tuple(sorted(places, key=_order)),
+        places=ordered,
         timelines=timelines,
         rungs=rungs,
         damaged=tuple(damaged),
+        digest=_digest(ordered, timelines, rungs) if ordered else "",
     )
 
 
-def identify(space: Space) -> Iterator[str]:
-    """Yield one text a recorded thing, in a fixed order; equal spaces yield equal texts."""
-    for place in space.places:
-        yield render_fact(place.fact)
-        yield repr((place.word, place.highest, place.traps, place.turns))
+def _digest(
+    places: Iterable[Place], timelines: Iterable[Mapping[str, Any]], rungs: SpaceRungs
+) -> str:
+    digest = hashlib.sha256()
+    for place in places:
+        digest.update(render_fact(place.fact).encode())
+        digest.update(repr((place.word, place.highest, place.traps)).encode())
+    for line in sorted(json.dumps(each, sort_keys=True) for each in timelines):
+        digest.update(line.encode())
     for rung in (Rung.IMPORTS, Rung.LOADS):
-        yield from sorted(render_rung(fact) for fact in space.rungs.facts(rung))
+        for text in sorted(render_rung(fact) for fact in rungs.facts(rung)):
+            digest.update(text.encode())
+    return digest.hexdigest()
 
 
 def is_version(text: str) -> bool:

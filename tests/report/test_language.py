@@ -7,12 +7,12 @@ from pathlib import Path
 
 from pytest_verlcompat.issues.catalogue import Role, Stage, Verified
 from pytest_verlcompat.model.outcome import Rung
-from pytest_verlcompat.report import render_html, site_cells
+from pytest_verlcompat.report import site_cells, site_pages
 from pytest_verlcompat.report.language import load_chinese, marked
 from pytest_verlcompat.report.site_space import WORDS
 from pytest_verlcompat.report.words import MEANINGS
 
-ROOT = Path(render_html.__file__).parent
+ROOT = Path(site_pages.__file__).parent
 IN_TEMPLATE = re.compile(r'(?:_\(|data-t-label=)"([^"]*)"')
 IN_SCRIPT = re.compile(r'(?<![\w.])(?:V\.)?t\(\s*"([^"]*)"')
 CHOSEN = {
@@ -28,8 +28,8 @@ def _sentences() -> set[str]:
         found |= set(IN_TEMPLATE.findall(path.read_text("utf-8")))
     for path in (ROOT / "site").glob("*.js"):
         found |= set(IN_SCRIPT.findall(path.read_text("utf-8")))
-    found |= {*WORDS, *MEANINGS.values(), render_html.ERRORED[2], *(each.value for each in Rung)}
-    found |= {name for _, name in render_html.PAGES}
+    found |= {*WORDS, *MEANINGS.values(), site_pages.ERRORED[2], *(each.value for each in Rung)}
+    found |= {name for _, name in site_pages.PAGES}
     found |= {each.value for kind in (Stage, Role, Verified) for each in kind}
     return found | {title for title, _, _ in site_cells.MEASURES}
 

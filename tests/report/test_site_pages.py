@@ -11,7 +11,7 @@ import pytest
 
 from pytest_verlcompat.issues.catalogue import load_catalogue
 from pytest_verlcompat.model.outcome import Outcome
-from pytest_verlcompat.report import render_html
+from pytest_verlcompat.report import site_pages
 from pytest_verlcompat.report.publish import find_changes, publish, render_all
 from pytest_verlcompat.report.site_inputs import Declared, SiteInputs
 from pytest_verlcompat.store.jsonl import append
@@ -66,7 +66,7 @@ class _Tags(html.parser.HTMLParser):
 
 
 def _pages(checkout: TinyWorkspace) -> dict[str, str]:
-    files = render_html.render(make_report(checkout), INPUTS)
+    files = site_pages.render_site(make_report(checkout), INPUTS)
     return {name: text for name, text in files.items() if name.endswith(".html")}
 
 
@@ -101,7 +101,7 @@ def test_links_leave_the_site_only_to_sources(checkout: TinyWorkspace) -> None:
         tags = _Tags(page)
         loaded = re.findall(r"""<(?:script|link|img)[^>]*(?:src|href)=["']([^"']+)""", page)
         assert all(re.fullmatch(r"(\.\./)?(site|data)/[\w.-]+", each) for each in loaded), name
-        assert render_html.POLICY in html.unescape(page), name
+        assert site_pages.POLICY in html.unescape(page), name
         assert all(
             re.fullmatch(r"https://.+|#[\w.-]+|[\w./+-]+(#[\w.+-]+)?", each)
             for each in tags.targets
@@ -126,8 +126,8 @@ def test_every_relative_link_leads_somewhere(checkout: TinyWorkspace) -> None:
 )
 def test_address_that_is_not_safe_to_follow_is_no_link(address: str) -> None:
     """Only https is followed; the rest is shown."""
-    assert render_html.link(address) == address
-    assert '<a href="https://x.example/a"' in render_html.link("https://x.example/a")
+    assert site_pages.link(address) == address
+    assert '<a href="https://x.example/a"' in site_pages.link("https://x.example/a")
 
 
 def test_contradicted_probe_is_flaky_and_shows_both(checkout: TinyWorkspace) -> None:

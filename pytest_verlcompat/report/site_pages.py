@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from pytest_verlcompat.report.assemble import Figure, Report
 
-SUFFIX = ".html"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'none'; trusted-types verlcompat; require-trusted-types-for 'script'"
@@ -54,7 +53,7 @@ _LINK = re.compile(r"https://[\w.-]+/[^\s<>\"']*")
 _SIGNS = {**{kind.value: mark for kind, mark in MARKS.items()}, ERRORED[0]: ERRORED[1]}
 
 
-def render(report: Report, inputs: SiteInputs | None = None) -> dict[str, str]:
+def render_site(report: Report, inputs: SiteInputs | None = None) -> dict[str, str]:
     """Return path below ``reports/`` to text of every page, script and data file."""
     known = inputs or SiteInputs()
     files = {f"site/{path.name}": path.read_text("utf-8") for path in _assets()}
