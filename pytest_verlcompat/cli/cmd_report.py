@@ -10,7 +10,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.cli.cmd_run import make_report
+from pytest_verlcompat.cli.report_inputs import gather_inputs, make_report
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.execute.workspace import find_workspace
 from pytest_verlcompat.matrix.load import load_matrix
@@ -58,15 +58,16 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     if args.cell or args.where:
         raise UsageError("files hold all cells; some of them go with --format", where="report")
-    for line in report.damaged:
+    inputs = gather_inputs(workspace, matrix, report=report)
+    for line in (*report.damaged, *report.space.damaged):
         print(f"damaged: {line}")
     if not args.check:
-        changed = publish(report, root=workspace.root)
+        changed = publish(report, root=workspace.root, inputs=inputs)
         names = ", ".join(changed[:_SHOWN]) or "nothing"
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         print(f"{len(report.cells)} cells; changed: {names}{more}")
         return 0
-    differing = find_changes(report, root=workspace.root)
+    differing = find_changes(report, root=workspace.root, inputs=inputs)
     for path, data in differing.items():
         said = "left over" if data is None else "not what the evidence gives"
         print(f"{path.name} is {said}; run: verlcompat report")

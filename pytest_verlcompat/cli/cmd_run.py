@@ -12,15 +12,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.checks.installed import list_checks
+from pytest_verlcompat.cli.report_inputs import gather_inputs, make_report
 from pytest_verlcompat.errors import NothingRanError, UsageError
 from pytest_verlcompat.execute.local import LocalExecutor, Ran
-from pytest_verlcompat.execute.workspace import Workspace, find_workspace
-from pytest_verlcompat.matrix.load import Matrix, load_matrix
+from pytest_verlcompat.execute.workspace import find_workspace
+from pytest_verlcompat.matrix.load import load_matrix
 from pytest_verlcompat.matrix.select import parse_where, select_cells
 from pytest_verlcompat.probes.registry import find_probes, list_probes
 from pytest_verlcompat.process.inventory import describe_machine
-from pytest_verlcompat.report.assemble import Report, assemble
 from pytest_verlcompat.report.forms import render_form
 from pytest_verlcompat.report.publish import publish
 from pytest_verlcompat.report.render_text import render_cell, render_closing
@@ -28,6 +27,8 @@ from pytest_verlcompat.report.render_text import render_cell, render_closing
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Mapping
+
+    from pytest_verlcompat.report.assemble import Report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -65,22 +66,10 @@ def execute(args: argparse.Namespace) -> int:
     executor = LocalExecutor(workspace=workspace, machine=describe_machine(), say=_Progress())
     ran = [executor.run_cell(cell, probes=wanted, again=args.again) for cell in cells]
     report = make_report(workspace, matrix)
-    publish(report, root=workspace.root)
+    inputs = gather_inputs(workspace, matrix, report=report)
+    publish(report, root=workspace.root, inputs=inputs)
     _write_forms(report, ran, places=places)
     return _close(report, ran, started=started)
-
-
-def make_report(workspace: Workspace, matrix: Matrix) -> Report:
-    """Return the report on everything recorded in *workspace*."""
-    return assemble(
-        matrix,
-        evidence=workspace.evidence,
-        figures=workspace.reports / "figures",
-        probes={
-            **{check.name: (check.title, check.sha256) for check in list_checks()},
-            **{probe.name: (probe.title, probe.sha256) for probe in list_probes()},
-        },
-    )
 
 
 def _places(args: argparse.Namespace) -> dict[str, Path]:
