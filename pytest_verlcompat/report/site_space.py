@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
@@ -151,6 +152,7 @@ def is_version(text: str) -> bool:
     return version_order(text)[0]
 
 
+@lru_cache(maxsize=4096)
 def version_order(text: str) -> tuple[bool, Version, str]:
     """Return a key that sorts versions by PEP 440, and what is none before them all."""
     try:

@@ -24,6 +24,7 @@ from tests.report.conftest import (
     record_beside,
     record_space,
 )
+from tests.spaces import write_space
 from tests.tiny import TinyWorkspace, make_evidence
 
 if TYPE_CHECKING:
@@ -297,6 +298,33 @@ def test_phone_shows_a_page_without_scrolling_sideways(browser: Any, site: Path,
         wide = shown.evaluate("document.documentElement.scrollWidth")
 
     assert wide <= 360
+
+
+def test_large_space_has_every_line_and_fills_it_when_it_is_reached(
+    browser: Any,  # noqa: ANN401 -- playwright's own
+    tmp_path: Path,
+) -> None:
+    """All engine releases are there from the start; their cells are made when they come near."""
+    checkout = TinyWorkspace(root=tmp_path / "checkout")
+    declare(checkout)
+    write_space(checkout.workspace.evidence / "space", verls=3, engines=200, pythons=1)
+    publish(make_report(checkout), root=checkout.root)
+    with open_page(browser) as shown:
+        show(shown, checkout.workspace.reports / "index.html")
+        lines = shown.locator("#grid tbody tr").count()
+        later = shown.locator("#grid td.later").count()
+        shown.evaluate(
+            "document.getElementById('grid-scroll').scrollTo({top: 1e6, behavior: 'instant'})"
+        )
+        shown.wait_for_selector("#grid tbody tr:last-child td:not(.later)")
+        shown.focus("#grid td[tabindex='0']")
+        shown.keyboard.press("Control+Home")
+        shown.keyboard.press("Control+End")
+        place = shown.evaluate("document.activeElement.closest('tr').rowIndex")
+
+    assert lines == 200
+    assert later > 50
+    assert place == 200
 
 
 def test_chinese_is_chosen_and_kept(browser: Any, site: Path) -> None:  # noqa: ANN401 -- playwright's own

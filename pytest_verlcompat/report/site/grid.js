@@ -1,4 +1,5 @@
-/* The grid verl x engine: one slice of the space, filters that live in the address, a panel. */
+/* The grid verl x engine: one slice of the space, filters that live in the address, a panel.
+   A line has its cells made when it comes near what is seen, so that a large space stays quick. */
 "use strict";
 (() => {
   const V = globalThis.verlcompat;
@@ -12,9 +13,12 @@
   const TEXTS = ["verl", "release", "driver"];
   const CHOICES = ["python", "glibc", "when", "form", "engine", "torch", "cuda", "rung"];
   const FLAGS = ["conditional", "rotten", "installed"];
+  const AT_ONCE = 60; // lines, more than a screen holds
+  const scroller = document.getElementById("grid-scroll");
   const COLUMNS = space.verls.map((_, index) => space.verls.length - 1 - index); // newest first
   let shown = { slice: -1, columns: "", rows: "" };
-  let view = { rows: [], cells: [] };
+  let view = { rows: [], columns: [], lines: [], cells: [], numbers: new Map() };
+  let matches = []; // of each state, whether it is what was asked for
   let cursor = { row: 0, column: 0 };
   let opened = null;
 
@@ -152,49 +156,84 @@
     return make("thead", {}, make("tr", {}, corner, cells));
   }
 
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const each of entries) if (each.isIntersecting) fillLine(view.numbers.get(each.target));
+    },
+    { root: scroller, rootMargin: "600px 0px" },
+  );
+
+  /** Make the cells of one line, unless they are there. */
+  function fillLine(at) {
+    if (at === undefined || view.cells[at]) return;
+    const row = view.rows[at];
+    const cells = view.columns.map((column) => cellFor(shown.wanted, row, column));
+    view.lines[at].lastChild.remove();
+    view.lines[at].append(...cells);
+    view.cells[at] = cells;
+    near.unobserve(view.lines[at]);
+    muteLine(at);
+  }
+
   function build(wanted, rows, columns) {
-    view = { rows, columns, lines: [], cells: [] };
+    near.disconnect();
+    view = { rows, columns, lines: [], cells: rows.map(() => null), numbers: new Map() };
     const body = make("tbody", {});
-    for (const row of rows) {
+    rows.forEach((row, at) => {
       const [engine, version, day] = space.engines[row];
-      const line = document.createElement("tr");
-      line.append(
+      const line = make(
+        "tr",
+        {},
         make("th", { scope: "row" }, make("span", {}, `${V.ENGINES[engine]} ${version}`), make("small", {}, day.slice(0, 7))),
+        make("td", { colspan: columns.length || 1, class: "later" }),
       );
-      const cells = columns.map((column) => cellFor(wanted, row, column));
-      line.append(...cells);
       body.append(line);
       view.lines.push(line);
-      view.cells.push(cells);
-    }
+      view.numbers.set(line, at);
+    });
     table.replaceChildren(table.caption || make("caption", { class: "hidden" }, ""), head(wanted, rows, columns), body);
     table.caption.textContent = t("Verdicts by engine release and verl release");
   }
 
-  /** Fade what does not match and hide lines without a match; return how many cells match. */
+  const stateNumber = (row, column) =>
+    space.grid[shown.wanted.slice].charCodeAt(row * space.verls.length + column) - space.first;
+
+  /** Fade the cells of a line that do not match. */
+  function muteLine(at) {
+    view.columns.forEach((column, index) => {
+      const fits = matches[stateNumber(view.rows[at], column)] ?? !isFiltered(shown.wanted);
+      const cell = view.cells[at][index];
+      if (cell.classList.contains("off") === fits) cell.classList.toggle("off", !fits);
+    });
+  }
+
+  /** Hide lines without a match, fade what does not match; return how many cells match. */
   function mute(wanted) {
-    const matches = stateTest(wanted);
+    matches = stateTest(wanted);
     const filtered = isFiltered(wanted);
     const counts = new Map();
-    const width = space.verls.length;
-    const text = space.grid[wanted.slice];
     view.rows.forEach((row, at) => {
       let any = !filtered;
-      view.columns.forEach((column, index) => {
-        const number = text.charCodeAt(row * width + column) - space.first;
-        const state = space.states[number];
-        const fits = state ? matches[number] : !filtered;
-        const cell = view.cells[at][index];
-        if (cell.classList.contains("off") === fits) cell.classList.toggle("off", !fits);
-        if (fits) {
-          any = true;
-          const word = state ? space.words[state[0]] : "untested";
-          counts.set(word, (counts.get(word) || 0) + 1);
-        }
-      });
+      for (const column of view.columns) {
+        const number = stateNumber(row, column);
+        if (!(matches[number] ?? !filtered)) continue;
+        any = true;
+        const word = space.states[number] ? space.words[space.states[number][0]] : "untested";
+        counts.set(word, (counts.get(word) || 0) + 1);
+      }
       if (view.lines[at].hidden === any) view.lines[at].hidden = !any;
     });
+    showLines();
     return counts;
+  }
+
+  /** Make what is seen at once, and the rest when it comes near. */
+  function showLines() {
+    const seen = view.lines.map((_, at) => at).filter((at) => !view.lines[at].hidden);
+    const high = view.lines[seen[0]]?.offsetHeight || 24;
+    const first = Math.max(0, Math.floor(scroller.scrollTop / high) - 10);
+    for (const at of seen.slice(first, first + AT_ONCE)) fillLine(at);
+    view.lines.forEach((line, at) => (view.cells[at] ? muteLine(at) : near.observe(line)));
   }
 
   function tell(counts) {
@@ -225,9 +264,9 @@
     const [rows, columns] = [rowsOf(wanted), columnsOf(wanted)];
     const next = { slice: wanted.slice, rows: rows.join(), columns: columns.join() };
     const same = Object.keys(next).every((key) => next[key] === shown[key]);
+    shown = { ...next, wanted };
     if (!same || anew) {
       build(wanted, rows, columns);
-      shown = next;
       cursor = { row: 0, column: 0 };
     }
     tell(mute(wanted));
@@ -236,6 +275,7 @@
 
   /** Make one cell the one that Tab reaches, and put the focus there. */
   function place({ row, column }, { focus = true } = {}) {
+    if (view.lines[row] && !view.lines[row].hidden) fillLine(row);
     const before = view.cells[cursor.row]?.[cursor.column];
     if (before) before.tabIndex = -1;
     cursor = { row, column };
@@ -277,6 +317,7 @@
   async function open(row, column, { focus = false } = {}) {
     const there = { slice: shown.slice, row: view.rows[row], column: view.columns[column] };
     opened = there;
+    fillLine(row);
     const title = make("h2", { id: "panel-title", tabindex: "-1" }, V.titleOf(there));
     const close = make("button", { type: "button", class: "close", "aria-label": t("Close") }, "×");
     close.addEventListener("click", shut);
@@ -314,7 +355,7 @@
   table.addEventListener("click", (event) => {
     const cell = event.target.closest("td");
     const row = cell ? view.lines.indexOf(cell.parentNode) : -1;
-    if (row < 0) return;
+    if (row < 0 || !view.cells[row]) return;
     place({ row, column: view.cells[row].indexOf(cell) }, { focus: false });
     open(row, cursor.column);
   });
