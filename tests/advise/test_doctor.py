@@ -492,6 +492,35 @@ def test_server_of_a_tool_configuration_is_asked(patient: Patient, tmp_path: Pat
     assert "launch-server" in silent
 
 
+@pytest.mark.parametrize(
+    ("versions", "line", "code"),
+    [
+        ({"huggingface-hub": "1.4.0"}, "huggingface-cli download x", "VC140"),
+        ({"verl": "0.6.1"}, "python -m verl.trainer.main_ppo data.trust_remote_code=True", "VC161"),
+        (
+            {"verl": "0.8.0", "vllm": "0.20.0"},
+            (
+                "python -m verl.trainer.main_ppo "
+                "actor_rollout_ref.rollout.enable_rollout_routing_replay=True"
+            ),
+            "VC164",
+        ),
+        ({"verl": "0.7.0", "ray": "2.50.0"}, "export UV_RUN_RECURSION_DEPTH=1", "VC108"),
+    ],
+)
+def test_rule_over_the_script_is_seen_with_the_script_alone(
+    patient: Patient, tmp_path: Path, versions: dict[str, str], line: str, code: str
+) -> None:
+    """Options and commands of the script are facts like versions and variables."""
+    for name, version in versions.items():
+        patient.install(name, version)
+    script = tmp_path / "train.sh"
+    script.write_text(f"{line}\n")
+
+    assert code in {each.code for each in _judge_launch(patient, script, {})}
+    assert code not in patient.codes()
+
+
 CONFIG = """\
 defaults: [_self_]
 actor_rollout_ref: {rollout: {n: 1, engine_kwargs: {}}}

@@ -156,7 +156,7 @@ def _write(case: Case, **row: Any) -> None:  # noqa: ANN401 -- JSON values
         title="remedies: environments broken for real and mended as the catalogue says",
         command=COMMAND,
         figures={},
-        rows=[{"what": f"{case.entry} remedy {case.position} case {case.number}", **row}],
+        rows=[{"what": f"{case.entry} remedy {case.position}", **row}],
     )
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
     write_figures(
