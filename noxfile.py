@@ -109,8 +109,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(reuse_venv=True)
 def slow(session: nox.Session) -> None:
-    """Run the tests that use the index, or take minutes or gigabytes."""
-    session.install("--editable", ".[cli]", *_groups("test"))
+    """Run the tests that use the index or a browser, or take minutes or gigabytes."""
+    session.install("--editable", ".[cli]", *_groups("test", "browser"))
     session.run(
         "pytest", "-m", "(network or slow) and not (gpu or bench or truth)", *session.posargs
     )
@@ -130,7 +130,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(reuse_venv=True, default=False)
 def bench(session: nox.Session) -> None:
     """Measure the figures and keep them under reports/figures/."""
-    session.install("--editable", ".[cli]", *_groups("test", "bench"))
+    session.install("--editable", ".[cli]", *_groups("test", "bench", "browser"))
     session.run("pytest", "-m", "bench", "tests/benchmarks", *session.posargs)
 
 

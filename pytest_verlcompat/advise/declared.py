@@ -1,13 +1,14 @@
-"""One row per verl release: what it declares, says, gates, and what resolves; who disagrees.
+"""One row per verl release: what it declares, says, gates, what resolves, imports and loads.
 
-Nothing here asks an index: rows are made from the axes, the ledger of the space, and the
-statements kept in ``declared.toml`` with their sources.
+Nothing here asks an index: rows are made from the axes, the ledger of the space, the static
+rungs beside it, and the statements kept in ``declared.toml`` with their sources.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from packaging.version import Version
 from pytest_verlcompat.checks.resolution_facts import load_facts
 from pytest_verlcompat.resolve.question import Resolution
 from pytest_verlcompat.resolve.space import Form, When
+from pytest_verlcompat.store.space_rungs import SpaceRungs
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,13 +28,20 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from pytest_verlcompat.model.axis import Axis
+    from pytest_verlcompat.model.axis import Axis, AxisValue
     from pytest_verlcompat.resolve.ledger import Fact
+    from pytest_verlcompat.store.space_rungs import RungFact
 
 _FILE = Path(__file__).with_suffix(".toml")
 _SHOWN = 6
+_LEGEND = (
+    "Imports and loads are read from wheels, nothing is run: releases listed bare pass; *some "
+    "roles* means that a trainer or rollout of verl finds its names and another does not; "
+    "*undecided* means that files alone do not tell. Where nothing resolves today, there is no "
+    "set to read."
+)
 _SAYS = frozenset({Resolution.RESOLVED, Resolution.UNRESOLVABLE})
 
 
@@ -67,9 +76,16 @@ class Row:
     """Releases that resolve today, by what is typed."""
     asked: Mapping[Form, tuple[str, ...]]
     """Releases about which the ledger says anything; the others are untested."""
-    imports: tuple[str, ...] | None
-    """Releases whose names verl finds; None while no such evidence exists."""
-    disagreements: tuple[str, ...]
+    has_extra: bool = True
+    """False if its metadata declares no extra of the engine's name."""
+    imports: Mapping[str, str] = field(default_factory=dict)
+    """Release to what verl's own imports from it come to: ``passed``, ``failed``, ``unknown``, or
+    ``partly`` where some roles pass; releases that nobody read are not in it."""
+    imports_today: Mapping[str, str] = field(default_factory=dict)
+    """The same of the whole set that resolves today, the extra's where both do."""
+    loads_today: Mapping[str, str] = field(default_factory=dict)
+    """What the symbols of the engine come to with the torch of that set."""
+    disagreements: tuple[str, ...] = ()
 
 
 def make_rows(
@@ -78,7 +94,7 @@ def make_rows(
     *,
     python: str = "3.12",
     glibc: str = "2.35",
-    imports: Mapping[tuple[str, str], tuple[str, ...]] | None = None,
+    rungs: SpaceRungs | None = None,
 ) -> list[Row]:
     """Return the rows of all verl releases, for one Python and C library.
 
@@ -87,41 +103,94 @@ def make_rows(
         facts: The ledger's facts; only those of today are used.
         python: See above.
         glibc: See above.
-        imports: Releases that import, by verl release and engine, once rung 2 exists.
+        rungs: What static reading says about sets of versions; None where nobody read.
     """
-    answers: dict[tuple[str, str, Form], dict[str, Resolution]] = {}
+    answers: dict[tuple[str, str, Form], dict[str, Fact]] = {}
     for fact in facts:
         cell = fact.cell
         if cell.when is When.TODAY and (cell.python, cell.glibc) == (python, glibc):
             key = (cell.verl, cell.engine, cell.form)
-            answers.setdefault(key, {})[cell.release] = fact.resolution
-    statements = load_statements()
+            answers.setdefault(key, {})[cell.release] = fact
     rows = []
     for value in sorted(axes["verl"].values, key=lambda each: Version(each.text)):
-        pins = (value.facts or {}).get("pins", ())
         for engine in ("vllm", "sglang"):
             known = tuple(sorted((each.text for each in axes[engine].values), key=Version))
-            told = {form: answers.get((value.text, engine, form), {}) for form in Form}
-            row = Row(
-                verl=value.text,
-                engine=engine,
-                declared=_declared(pins if isinstance(pins, list) else (), engine),
-                stated=tuple(
-                    each for each in statements if (each.verl, each.engine) == (value.text, engine)
-                ),
-                gated=_gate(value.text, engine),
-                known=known,
-                resolves={form: _which(known, told[form], Resolution.RESOLVED) for form in Form},
-                asked={
-                    form: tuple(v for v in known if told[form].get(v) in _SAYS) for form in Form
-                },
-                imports=(imports or {}).get((value.text, engine)),
-                disagreements=(),
-            )
-            rows.append(_with_disagreements(row))
+            found = {form: answers.get((value.text, engine, form), {}) for form in Form}
+            row = _make_row(value, engine, known=known, found=found)
+            rows.append(_with_disagreements(_with_rungs(row, found, rungs or SpaceRungs(()))))
     return rows
 
 
+def _make_row(
+    value: AxisValue,
+    engine: str,
+    *,
+    known: tuple[str, ...],
+    found: Mapping[Form, Mapping[str, Fact]],
+) -> Row:
+    """Return the row of a verl release as far as metadata, statements and resolver tell it."""
+    pins, extras = (value.facts or {}).get("pins", ()), (value.facts or {}).get("extras")
+    told = {
+        form: {version: fact.resolution for version, fact in facts.items()}
+        for form, facts in found.items()
+    }
+    return Row(
+        verl=value.text,
+        engine=engine,
+        declared=_declared(pins if isinstance(pins, list) else (), engine),
+        has_extra=engine in extras if isinstance(extras, list) else True,
+        stated=tuple(
+            each for each in load_statements() if (each.verl, each.engine) == (value.text, engine)
+        ),
+        gated=_gate(value.text, engine),
+        known=known,
+        resolves={form: _which(known, told[form], Resolution.RESOLVED) for form in Form},
+        asked={form: tuple(v for v in known if told[form].get(v) in _SAYS) for form in Form},
+    )
+
+
+def _with_rungs(row: Row, found: Mapping[Form, Mapping[str, Fact]], rungs: SpaceRungs) -> Row:
+    """Return *row* with what static reading says about verl's imports and today's sets."""
+    facts = _resolved(found)
+    pairs = {
+        version: rungs.imports({"verl": row.verl, row.engine: version}) for version in row.known
+    }
+    return replace(
+        row,
+        imports={version: _word(fact) for version, fact in pairs.items() if fact is not None},
+        imports_today=_of_sets(facts, rungs.imports),
+        loads_today=_of_sets(facts, rungs.loads),
+    )
+
+
+def _of_sets(
+    facts: Mapping[str, Fact], ask: Callable[[Mapping[str, str]], RungFact | None]
+) -> dict[str, str]:
+    found = {version: ask(fact.axes) for version, fact in facts.items()}
+    # A line about the pair alone says nothing about the rest of the set.
+    return {
+        version: _word(fact)
+        for version, fact in found.items()
+        if fact is not None and "torch" in fact.versions
+    }
+
+
+def _resolved(found: Mapping[Form, Mapping[str, Fact]]) -> dict[str, Fact]:
+    """Return the resolved facts by release, the extra's before the bare pair's."""
+    return {
+        version: fact
+        for form in (Form.BARE, Form.EXTRA)
+        for version, fact in found[form].items()
+        if fact.resolution is Resolution.RESOLVED
+    }
+
+
+def _word(fact: RungFact) -> str:
+    some = fact.outcome == "failed" and "passed" in fact.roles.values()
+    return "partly" if some else fact.outcome
+
+
+@cache
 def load_statements() -> tuple[Statement, ...]:
     """Return the statements shipped with this module."""
     body = tomllib.loads(_FILE.read_text(encoding="utf-8"))
@@ -185,7 +254,7 @@ def _with_disagreements(row: Row) -> Row:
 
 def _disagreements(row: Row) -> list[str]:
     """Return a sentence for each pair of columns that contradict each other."""
-    told = [*_unresolvable(row), *_refused(row)]
+    told = [*_unresolvable(row), *_refused(row), *_unimportable(row)]
     for statement in row.stated:
         told += _unmet(statement, row)
     return list(dict.fromkeys(told))
@@ -216,6 +285,19 @@ def _refused(row: Row) -> list[str]:
     return [f"declared but refused by the code: {spans(refused, known=row.known)}"] * bool(refused)
 
 
+def _unimportable(row: Row) -> Iterator[str]:
+    """Yield what resolves, or is declared, although names or symbols are missing."""
+    declared = [] if row.declared is None else _within(row.known, row.declared)
+    for word, listed, outcomes in (
+        ("declared but names are missing", declared, row.imports),
+        ("resolves today but does not import", row.known, row.imports_today),
+        ("resolves today but does not load", row.known, row.loads_today),
+    ):
+        failed = [each for each in listed if outcomes.get(each) == "failed"]
+        if failed:
+            yield f"{word}: {spans(failed, known=row.known)}"
+
+
 def _unmet(statement: Statement, row: Row) -> Iterator[str]:
     """Yield how the metadata contradicts *statement*."""
     for version in statement.versions:
@@ -243,11 +325,14 @@ def render_markdown(rows: Iterable[Row], *, day: str, python: str, glibc: str) -
     """Return the table as Markdown."""
     scope = f"Python {python}, glibc {glibc}, as of {day}."
     columns = ["verl", "engine", "declared", "documented", "gated", "extra resolves"]
-    columns += ["bare resolves", "imports", "disagreements"]
+    columns += ["bare resolves", "verl's imports from it", "today's set imports"]
+    columns += ["today's set loads", "disagreements"]
     lines = [
         "# Declared against true",
         "",
         f"{scope} `extra` is `verl[engine]==X engine==Y`, `bare` is `verl==X engine==Y`.",
+        "",
+        _LEGEND,
         "",
         f"| {' | '.join(columns)} |",
         "|---" * len(columns) + "|",
@@ -269,13 +354,28 @@ def _line(row: Row) -> str:
         f"`{row.gated}`" if row.gated is not None else "-",
         _resolves(row, Form.EXTRA),
         _resolves(row, Form.BARE),
-        spans(row.imports, known=row.known) if row.imports is not None else "untested",
+        _outcomes(row.imports, row),
+        _outcomes(row.imports_today, row),
+        _outcomes(row.loads_today, row),
         "; ".join(row.disagreements[:_SHOWN]) or "none seen",
     ]
     return "| " + " | ".join(cells) + " |"
 
 
+def _outcomes(outcomes: Mapping[str, str], row: Row) -> str:
+    """Return the releases by outcome; those that fail are the ones not named."""
+    if not outcomes:
+        return "untested"
+    parts = []
+    for word, label in (("passed", ""), ("partly", "some roles "), ("unknown", "undecided ")):
+        listed = [each for each in row.known if outcomes.get(each) == word]
+        parts += [f"{label}{spans(listed, known=row.known)}"] * bool(listed)
+    return "; ".join(parts) or "none"
+
+
 def _resolves(row: Row, form: Form) -> str:
+    if form is Form.EXTRA and not row.has_extra:
+        return "no such extra"
     if not row.asked[form]:
         return "untested"
     told = spans(row.resolves[form], known=row.known)

@@ -1,8 +1,9 @@
 """When did a pair rot: resolved to a sound set when it came out, and does not today.
 
 Sound means: it resolves, and none of the rules about resolved sets calls it broken. Between
-the two days one question a step is asked; bisection needs about ten. What was released on
-the day of the turn is the culprit.
+the two days one question a step is asked; bisection needs about ten. A day on which the fault
+became possible, or on which a neighbour turned, is tried first and needs two. What was released
+on the day of the turn is the culprit.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class State:
 
     answer: Answer
     traps: tuple[Finding, ...]
+    imports: str | None = None
+    """What static reading says about the names of the set; None where nobody read it."""
 
     @property
     def faults(self) -> Mapping[str, Finding | None]:
@@ -65,34 +68,45 @@ class Timeline:
     """Faults it had on its first day: those are no rot."""
     mended: tuple[str, ...] = ()
     """Faults of the first day that are gone today."""
+    sets: tuple[str | None, str | None] = (None, None)
+    """Digests of the sets of the first day and of today."""
+    imports: tuple[str | None, str | None] = (None, None)
+    """Whether verl found all names in them: ``passed``, ``failed``, ``unknown``, None: untested."""
     unknown: str | None = None
     """Why nothing can be said: the index or the resolver failed."""
 
 
-def find_rot(
-    cell: SpaceCell,
-    *,
-    born: dt.date,
-    today: dt.date,
-    look: Callable[[dt.date], State],
-    released: Callable[[str, dt.date], str | None],
-) -> Timeline:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What a timeline is made from."""
+
+    look: Callable[[dt.date], State]
+    """Returns the state of a day; it is asked about some two to ten days per fault."""
+    released: Callable[[str, dt.date], str | None]
+    """Returns the version of a distribution that came out on a day, if one did."""
+    likely: Callable[[str], Iterable[dt.date]] = lambda _fault: ()
+    """Returns days on which a fault may have turned up, the likeliest first."""
+    known: Callable[[str], Turn | None] = lambda _fault: None
+    """Returns the turn that an earlier run found for a fault, where it still holds."""
+
+
+def find_rot(cell: SpaceCell, *, born: dt.date, today: dt.date, sources: Sources) -> Timeline:
     """Return what happened to *cell* between *born* and *today*.
 
     Args:
         cell: The pair.
         born: The day it is asked about as of its release.
         today: The last complete day.
-        look: Returns the state of a day; it is asked about some ten days per fault.
-        released: Returns the version of a distribution that came out on a day, if one did.
+        sources: See there.
     """
+    look = sources.look
     first, last = look(born), look(today)
     for state in (first, last):
         if state.answer.resolution in {Resolution.ERRORED, Resolution.NOT_ATTEMPTED}:
             why = "; ".join(state.answer.why)
             return Timeline(cell=cell, born=born, today=today, turns=(), born_with=(), unknown=why)
     turns = [
-        _turn(fault, look=look, released=released, days=(born, today))
+        sources.known(fault) or _turn(fault, sources, days=(born, today))
         for fault in last.faults
         if fault not in first.faults
     ]
@@ -103,31 +117,37 @@ def find_rot(
         turns=tuple(sorted(turns, key=lambda turn: (turn.day, turn.fault))),
         born_with=tuple(first.faults),
         mended=tuple(fault for fault in first.faults if fault not in last.faults),
+        sets=(first.answer.set_digest, last.answer.set_digest),
+        imports=(first.imports, last.imports),
     )
 
 
-def _turn(
-    fault: str,
-    *,
-    days: tuple[dt.date, dt.date],
-    look: Callable[[dt.date], State],
-    released: Callable[[str, dt.date], str | None],
-) -> Turn:
-    """Return a day on which *fault* is there and was not the day before."""
+def _bracket(
+    fault: str, sources: Sources, days: tuple[dt.date, dt.date]
+) -> tuple[dt.date, dt.date]:
+    """Return two days, one after the other: without *fault*, and with it."""
     good, bad = days
+    tries = [day for hint in sources.likely(fault) for day in (hint, hint - _ONE)]
     while bad - good > _ONE:
-        middle = good + (bad - good) // 2
-        state = look(middle)
+        tries = [day for day in tries if good < day < bad]
+        day = tries.pop(0) if tries else good + (bad - good) // 2
+        state = sources.look(day)
         if state.answer.resolution is Resolution.ERRORED:
             good += _ONE  # unknown: narrow from the sound side and try another day
         elif fault in state.faults:
-            bad = middle
+            bad = day
         else:
-            good = middle
-    before, after = look(good).answer, look(bad)
+            good = day
+    return good, bad
+
+
+def _turn(fault: str, sources: Sources, *, days: tuple[dt.date, dt.date]) -> Turn:
+    """Return a day on which *fault* is there and was not the day before."""
+    good, bad = _bracket(fault, sources, days)
+    before, after = sources.look(good).answer, sources.look(bad)
     finding = after.faults.get(fault)
     if finding is None:  # unresolvable: nothing was picked, but somebody released something
-        new = {name: released(name, bad) for name in after.answer.between}
+        new = {name: sources.released(name, bad) for name in after.answer.between}
         culprits = [f"{name} {version}" for name, version in new.items() if version]
         sentence = "; ".join(after.answer.why)
         return Turn(fault=fault, day=bad, culprits=tuple(culprits), others=0, sentence=sentence)
@@ -155,27 +175,3 @@ def _moved(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str
         for name in names
         if before.get(name) != after.get(name)
     }
-
-
-def render_markdown(timelines: Iterable[Timeline]) -> str:
-    """Return the timelines as Markdown: rotten pairs first, by the day of their first turn."""
-    listed = list(timelines)
-    rotten = sorted(
-        (each for each in listed if each.turns), key=lambda each: (each.turns[0].day, each.cell.id)
-    )
-    lines = ["# Rot", "", f"{len(listed)} pairs resolved to a set when they came out; "]
-    lines[-1] += f"{len(rotten)} of them have something broken today that was not there then."
-    lines += ["", "| pair | born | turned | fault | what came out |", "|---|---|---|---|---|"]
-    for each in rotten:
-        pair = f"{' '.join(each.cell.requirements)}, Python {each.cell.python}"
-        for turn in each.turns:
-            culprits = "; ".join(turn.culprits[:3]) or "-"
-            more = f" and {turn.others} more" if turn.others else ""
-            lines.append(
-                f"| {pair} | {each.born} | {turn.day} | {turn.fault}: {turn.sentence} "
-                f"| {culprits}{more} |"
-            )
-    unknown = [each for each in listed if each.unknown]
-    if unknown:
-        lines += ["", f"{len(unknown)} pairs could not be judged: {unknown[0].unknown}"]
-    return "\n".join(lines) + "\n"

@@ -1,19 +1,26 @@
-"""Judge the rot of every pair of the space that resolved when it came out, on both cores."""
+"""Judge the rot of every pair of the space that resolved when it came out, on both cores.
+
+A turn that an earlier run found is taken over while rules and first day are the same: what had
+come out by then does not change. Days on which other pairs turned are tried first.
+"""
 
 from __future__ import annotations
 
-import json
+import hashlib
+import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.advise.rot import State, Timeline, find_rot
+from pytest_verlcompat.advise.rot import Sources, State, Timeline, Turn, find_rot
 from pytest_verlcompat.advise.trap_record import set_of
 from pytest_verlcompat.checks import resolution_facts
-from pytest_verlcompat.model.codec import encode
 from pytest_verlcompat.resolve.ledger import fact_of
 from pytest_verlcompat.resolve.question import Resolution
 from pytest_verlcompat.resolve.space import When
+from pytest_verlcompat.store.space_rungs import SpaceRungs
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -33,10 +40,35 @@ class Looker:
     Only the rules that can call a set broken are applied: requirements that the code has.
     """
 
-    def __init__(self, resolver: Resolver, shelf: IndexShelf, *, keep: Keep) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        shelf: IndexShelf,
+        *,
+        keep: Keep,
+        known: Iterable[Timeline] = (),
+        rungs: SpaceRungs | None = None,
+    ) -> None:
+        """Make a looker.
+
+        Args:
+            resolver: Asked about days that the ledger does not hold.
+            shelf: Says what came out when.
+            keep: Holds whole sets.
+            known: What an earlier run found under the same rules.
+            rungs: What static reading says about whole sets.
+        """
         self._resolver = resolver
         self._shelf = shelf
         self._keep = keep
+        self._known = {
+            (each.cell, each.sets[0]): {turn.fault: turn for turn in each.turns} for each in known
+        }
+        self._rungs = rungs or SpaceRungs(())
+        self._lock = threading.Lock()
+        self._turned: dict[str, Counter[dt.date]] = {}
+        for turns in self._known.values():
+            self._remember(turns.values())
 
     def judge(self, fact: Fact, *, today: dt.date, ledger: Ledger) -> Timeline:
         """Return what happened to the pair of *fact*, a fact of its release day."""
@@ -51,7 +83,41 @@ class Looker:
 
         if fact.as_of is None:
             raise ValueError("a pair without a day cannot rot")
-        return find_rot(fact.cell, born=fact.as_of, today=today, look=look, released=self._released)
+        turns = self._known.get((fact.cell, fact.set_digest), {})
+        sources = Sources(
+            look=look,
+            released=self._released,
+            likely=lambda fault: self._likely(fault, look(today)),
+            known=lambda fault: self._told(turns.get(fault), look(today)),
+        )
+        timeline = find_rot(fact.cell, born=fact.as_of, today=today, sources=sources)
+        self._remember(timeline.turns)
+        return timeline
+
+    def _remember(self, turns: Iterable[Turn]) -> None:
+        with self._lock:
+            for turn in turns:
+                self._turned.setdefault(turn.fault, Counter())[turn.day] += 1
+
+    def _likely(self, fault: str, last: State) -> list[dt.date]:
+        """Return the days on which others turned, then those on which the fault got possible."""
+        with self._lock:
+            days = [day for day, _ in self._turned.get(fault, Counter()).most_common(_OTHERS)]
+        finding = last.faults.get(fault)
+        if finding is not None and finding.provider is not None:
+            name, _, picked = finding.provider.partition(" ")
+            uploads = self._shelf.uploads(name)
+            days += [day for version, day in uploads.items() if str(version) == picked]
+        return days
+
+    @staticmethod
+    def _told(turn: Turn | None, last: State) -> Turn | None:
+        """Return *turn* with the sentence of its fault, which is not kept."""
+        if turn is None:
+            return None
+        finding = last.faults.get(turn.fault)
+        sentence = finding.cause.first_line if finding else "; ".join(last.answer.why)
+        return replace(turn, sentence=sentence)
 
     def _answer(self, fact: Fact, day: dt.date, known: Fact | None) -> Answer:
         """Return the answer of a day, from the kept sets where the ledger has it."""
@@ -67,13 +133,27 @@ class Looker:
             return State(answer=answer, traps=())
         fact = fact_of(cell, day, answer, resolver=self._resolver.settings.version)
         traps = tuple(resolution_facts.check(set_of(fact, answer), self._shelf))
-        return State(answer=answer, traps=traps)
+        read = self._rungs.imports(answer.picks)
+        # A line about the pair alone says nothing about the rest of the set.
+        imports = read.outcome if read is not None and "torch" in read.versions else None
+        return State(answer=answer, traps=traps, imports=imports)
 
     def _released(self, name: str, day: dt.date) -> str | None:
         for version, upload in self._shelf.uploads(name).items():
             if upload == day:
                 return str(version)
         return None
+
+
+_OTHERS = 4
+"""Days of other pairs that are tried: engines of one year turn on the same few."""
+
+
+def rules_digest() -> str:
+    """Return 8 hex digits that change when the rules that judge rot or their data change."""
+    source = Path(str(resolution_facts.__file__))
+    text = source.read_bytes() + source.with_suffix(".toml").read_bytes()
+    return hashlib.sha256(text).hexdigest()[:8]
 
 
 def judge_all(
@@ -90,34 +170,6 @@ def judge_all(
     ]
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(lambda fact: looker.judge(fact, today=today, ledger=ledger), born)
-
-
-def render_line(timeline: Timeline) -> str:
-    """Return *timeline* as one JSON line for a machine."""
-    cell = timeline.cell
-    body = {
-        "verl": cell.verl,
-        cell.engine: cell.release,
-        "form": cell.form.value,
-        "python": cell.python,
-        "glibc": cell.glibc,
-        "born": timeline.born.isoformat(),
-        "today": timeline.today.isoformat(),
-        "born_with": list(timeline.born_with),
-        "mended": list(timeline.mended),
-        "turns": [
-            {
-                "fault": turn.fault,
-                "day": turn.day.isoformat(),
-                "culprits": list(turn.culprits),
-                "others": turn.others,
-            }
-            for turn in timeline.turns
-        ],
-        "unknown": timeline.unknown,
-    }
-    kept = {key: value for key, value in body.items() if value not in (None, [])}
-    return json.dumps(encode(kept), separators=(",", ":"), ensure_ascii=False)
 
 
 def _as_of_today(cell: SpaceCell) -> SpaceCell:

@@ -10,18 +10,20 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.checks.resolution_set import ResolvedSet
 from pytest_verlcompat.checks.resolution_traps import find_traps, rules
 from pytest_verlcompat.errors import EvidenceError
-from pytest_verlcompat.resolve.ledger import append_line, read_lines
+from pytest_verlcompat.resolve.lines import append_line, read_lines
 from pytest_verlcompat.resolve.question import Resolution
+from pytest_verlcompat.resolve.space import PYTHONS, Form, When
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from pytest_verlcompat.model.finding import Finding
     from pytest_verlcompat.resolve.keep import Keep
@@ -152,27 +154,56 @@ def set_of(fact: Fact, answer: Answer) -> ResolvedSet:
     )
 
 
-def render_markdown(
-    counts: Mapping[str, int], examples: Mapping[str, tuple[Fact, Finding]], *, sets: int
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many resolved cells there are, and how many each trap catches, by kind of cell."""
+
+    looked: Counter[str] = field(default_factory=Counter)
+    """Cells by Python, by form, by day, and ``all``."""
+    caught: dict[str, Counter[str]] = field(default_factory=dict)
+    """The same for each trap."""
+    examples: dict[str, tuple[Fact, Finding]] = field(default_factory=dict)
+
+    def take(self, fact: Fact, caught: Caught) -> None:
+        """Count *fact*."""
+        cell = fact.cell
+        kinds = ("all", cell.python, cell.form.value, cell.when.value)
+        self.looked.update(kinds)
+        for code in {code for code, _, _ in caught.traps}:
+            self.caught.setdefault(code, Counter()).update(kinds)
+
+
+_SCOPE = (
+    "They are those that were asked about: for every Python, with the extra and bare, as of "
+    "release day and today. A cell of a lower glibc that has the same set is not counted twice."
+)
+_KINDS = ("all", *PYTHONS, *(each.value for each in Form), *(each.value for each in When))
+
+
+def render_markdown(tally: Tally) -> str:
     """Return the traps as Markdown: how many cells each catches, and one shown in full."""
     lines = [
         "# Traps that a resolver calls success",
         "",
-        f"{sets} resolved cells were looked at.",
+        f"{tally.looked['all']} resolved cells were looked at. {_SCOPE}",
         "",
-        "| trap | cells | for example | what is wrong there | evidence |",
-        "|---|---|---|---|---|",
+        f"| trap | {' | '.join(_KINDS)} |",
+        "|---" * (1 + len(_KINDS)) + "|",
+        f"| (cells) | {' | '.join(str(tally.looked[kind]) for kind in _KINDS)} |",
     ]
-    for code in sorted(counts, key=lambda each: (-counts[each], each)):
-        cells = f"| {code} | {counts[code]} |"
-        if code not in examples:
-            lines.append(f"{cells} - | - | - |")
+    codes = sorted(tally.caught, key=lambda each: (-tally.caught[each]["all"], each))
+    for code in codes:
+        counts = " | ".join(str(tally.caught[code][kind]) for kind in _KINDS)
+        lines.append(f"| {code} | {counts} |")
+    lines += ["", "| trap | for example | what is wrong there | evidence |", "|---" * 4 + "|"]
+    for code in codes:
+        if code not in tally.examples:
+            lines.append(f"| {code} | - | - | - |")
             continue
-        fact, finding = examples[code]
+        fact, finding = tally.examples[code]
         where = f"{' '.join(fact.cell.requirements)}, Python {fact.cell.python}, {fact.as_of}"
         detail = finding.cause.detail or "-"
-        lines.append(f"{cells} {where} | {finding.cause.first_line} | {detail} |")
+        lines.append(f"| {code} | {where} | {finding.cause.first_line} | {detail} |")
     return "\n".join(lines) + "\n"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pytest_verlcompat.matrix.load import load_axis
 from pytest_verlcompat.resolve.axis_file import Change, refresh, render_summary
 from pytest_verlcompat.resolve.discover import FLOORS, find_releases, read_pins
-from pytest_verlcompat.resolve.space import Form, When
+from pytest_verlcompat.resolve.space import GLIBCS, Form, When
 from pytest_verlcompat.wheels.cache import MemberCache, default_cache_folder
 from pytest_verlcompat.wheels.index import IndexClient
 from pytest_verlcompat.wheels.settings import find_index_settings
@@ -70,7 +70,7 @@ def _cells_per_release(root: Path) -> dict[str, int]:
     axes = {name: load_axis(root / "matrix" / "axes" / f"{name}.toml") for name in FLOORS}
     counts = {name: len(axis.values) for name, axis in axes.items()}
     each_way = len(load_axis(root / "matrix" / "axes" / "python.toml").values)
-    each_way *= len(Form) * len(When)
+    each_way *= len(GLIBCS) * len(Form) * len(When)
     engines = sum(count for name, count in counts.items() if name != "verl")
     return {name: each_way * (engines if name == "verl" else counts["verl"]) for name in counts}
 

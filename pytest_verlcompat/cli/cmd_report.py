@@ -10,13 +10,13 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.cli.cmd_run import make_report
+from pytest_verlcompat.cli.report_inputs import gather_inputs, make_report
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.execute.workspace import find_workspace
 from pytest_verlcompat.matrix.load import load_matrix
 from pytest_verlcompat.matrix.select import parse_where, select_cells
 from pytest_verlcompat.report.forms import list_forms, render_form
-from pytest_verlcompat.report.publish import find_changes, find_leftovers, publish
+from pytest_verlcompat.report.publish import find_changes, publish
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.report.assemble import Report
 
 
-_NAMED = 12
+_SHOWN = 8
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,19 +58,20 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     if args.cell or args.where:
         raise UsageError("files hold all cells; some of them go with --format", where="report")
-    for line in report.damaged:
+    inputs = gather_inputs(workspace, matrix, report=report)
+    for line in (*report.damaged, *report.space.damaged):
         print(f"damaged: {line}")
     if not args.check:
-        changed = publish(report, root=workspace.root)
-        more = [f"and {len(changed) - _NAMED} more"] if len(changed) > _NAMED else []
-        named = ", ".join([*changed[:_NAMED], *more])
-        print(f"{len(report.cells)} cells; changed: {named or 'nothing'}")
+        changed = publish(report, root=workspace.root, inputs=inputs)
+        names = ", ".join(changed[:_SHOWN]) or "nothing"
+        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        print(f"{len(report.cells)} cells; changed: {names}{more}")
         return 0
-    wrong = [*find_changes(report, root=workspace.root)]
-    wrong += find_leftovers(report, root=workspace.root)
-    for path in wrong:
-        print(f"{path.name} is not what the evidence gives; run: verlcompat report")
-    return 1 if wrong else 0
+    differing = find_changes(report, root=workspace.root, inputs=inputs)
+    for path, data in differing.items():
+        said = "left over" if data is None else "not what the evidence gives"
+        print(f"{path.name} is {said}; run: verlcompat report")
+    return 1 if differing else 0
 
 
 def _chosen(report: Report, matrix: Matrix, args: argparse.Namespace) -> Report:

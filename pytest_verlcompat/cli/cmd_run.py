@@ -12,15 +12,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.checks.installed import list_checks
+from pytest_verlcompat.cli.report_inputs import gather_inputs, make_report
 from pytest_verlcompat.errors import NothingRanError, UsageError
 from pytest_verlcompat.execute.local import LocalExecutor, Ran
-from pytest_verlcompat.execute.workspace import Workspace, find_workspace
-from pytest_verlcompat.matrix.load import Matrix, load_matrix
+from pytest_verlcompat.execute.workspace import find_workspace
+from pytest_verlcompat.matrix.load import load_matrix
 from pytest_verlcompat.matrix.select import parse_where, select_cells
 from pytest_verlcompat.probes.registry import find_probes, list_probes
 from pytest_verlcompat.process.inventory import describe_machine
-from pytest_verlcompat.report.assemble import Report, assemble
 from pytest_verlcompat.report.forms import render_form
 from pytest_verlcompat.report.publish import publish
 from pytest_verlcompat.report.render_text import render_cell, render_closing
@@ -28,6 +27,8 @@ from pytest_verlcompat.report.render_text import render_cell, render_closing
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Mapping
+
+    from pytest_verlcompat.report.assemble import Report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,42 +68,42 @@ def execute(args: argparse.Namespace) -> int:
     )
     probes = list_probes()
     wanted = find_probes(args.probe, probes=probes) if args.probe else probes
+    places = _places(args)
     executor = LocalExecutor(
         workspace=workspace, machine=describe_machine(), say=_Progress(), discard=args.discard
     )
     ran = [executor.run_cell(cell, probes=wanted, again=args.again) for cell in cells]
     report = make_report(workspace, matrix)
-    publish(report, root=workspace.root)
-    _write_forms(report, ran, files={"junit": args.junit_xml, "ctrf": args.ctrf})
+    inputs = gather_inputs(workspace, matrix, report=report)
+    publish(report, root=workspace.root, inputs=inputs)
+    _write_forms(report, ran, places=places)
     return _close(report, ran, started=started)
 
 
-def make_report(workspace: Workspace, matrix: Matrix) -> Report:
-    """Return the report on everything recorded in *workspace*."""
-    return assemble(
-        matrix,
-        evidence=workspace.evidence,
-        figures=workspace.reports / "figures",
-        probes={
-            **{check.name: (check.title, check.sha256) for check in list_checks()},
-            **{probe.name: (probe.title, probe.sha256) for probe in list_probes()},
-        },
-    )
+def _places(args: argparse.Namespace) -> dict[str, Path]:
+    """Return form to the file it goes to; known to be writable before hours are spent.
+
+    Raises:
+        UsageError: If a file cannot be written.
+    """
+    asked = {"junit": args.junit_xml, "ctrf": args.ctrf}
+    places = {form: path for form, path in asked.items() if path is not None}
+    for path in places.values():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("ab").close()
+        except OSError as error:
+            raise UsageError(f"cannot be written: {error.strerror}", where=str(path)) from error
+    return places
 
 
-def _write_forms(report: Report, ran: Iterable[Ran], *, files: Mapping[str, Path | None]) -> None:
+def _write_forms(report: Report, ran: Iterable[Ran], *, places: Mapping[str, Path]) -> None:
     """Write what continuous integration asked for, on the cells of this run alone."""
     ids = {each.cell.id for each in ran}
     cells = tuple(each for each in report.cells if each.cell.id in ids)
-    for form, path in files.items():
-        if path is None:
-            continue
+    for form, path in places.items():
         text = render_form(dataclasses.replace(report, cells=cells), form)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        path.write_text(text, encoding="utf-8")
 
 
 def _close(report: Report, ran: list[Ran], *, started: float) -> int:

@@ -1,28 +1,39 @@
 """Resolve the whole space: every verl release with every engine release, dated and as of today.
 
-Only what is not known yet is asked; a run that was stopped goes on where it was. Exit status 0
-when every cell has an answer, 1 when some could not be asked (index or resolver failed).
+Only what is not known yet and does not follow is asked; a run that was stopped goes on where it
+was, and what the index took back is asked again. Exit status 0 when every cell has an answer,
+1 when some could not be asked (index or resolver failed).
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import sys
 import time
 from collections import Counter
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.advise.space_rot import Looker
-from pytest_verlcompat.advise.space_tables import write_declared, write_rot, write_traps
-from pytest_verlcompat.errors import UsageError
+from pytest_verlcompat.advise.space_tables import (
+    write_cells,
+    write_declared,
+    write_rot,
+    write_traps,
+)
+from pytest_verlcompat.errors import IndexUnavailableError, UsageError
 from pytest_verlcompat.matrix.load import load_axis
+from pytest_verlcompat.resolve.derive import read_answers
 from pytest_verlcompat.resolve.keep import Keep
 from pytest_verlcompat.resolve.ledger import Ledger, merge_ledgers
 from pytest_verlcompat.resolve.open import open_resolver
 from pytest_verlcompat.resolve.question import Resolution
+from pytest_verlcompat.resolve.seen import PAGE, Seen
 from pytest_verlcompat.resolve.space import (
+    GLIBCS,
+    PYTHONS,
     Form,
     Selection,
     When,
@@ -30,7 +41,7 @@ from pytest_verlcompat.resolve.space import (
     last_complete_day,
     releases_of,
 )
-from pytest_verlcompat.resolve.sweep import Desk, find_todo, run_of, sweep
+from pytest_verlcompat.resolve.sweep import Desk, find_stages, find_todo, run_of, sweep
 from pytest_verlcompat.wheels.cache import default_cache_folder
 
 if TYPE_CHECKING:
@@ -45,6 +56,11 @@ if TYPE_CHECKING:
 FOLDER = Path("reports", "evidence", "space")
 """Where the ledger lies in a checkout."""
 
+_SHOWN = 20
+"""Releases that changed are named up to that many."""
+
+_ONE_DAY = dt.timedelta(days=1)
+
 _LINE_S = 30.0
 """How often a log gets a line; a terminal is refreshed with every cell."""
 
@@ -54,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, default=Path(), help="checkout that holds matrix/")
     parser.add_argument("--engine", action="append", choices=["vllm", "sglang"])
     parser.add_argument("--python", action="append", metavar="3.12")
-    parser.add_argument("--glibc", action="append", metavar="2.35", help="default: 2.35 only")
+    parser.add_argument("--glibc", action="append", metavar="2.35")
     parser.add_argument("--form", action="append", choices=[each.value for each in Form])
     parser.add_argument("--when", action="append", choices=[each.value for each in When])
     parser.add_argument(
@@ -72,7 +88,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--table",
         action="append",
-        choices=["declared", "traps", "rot"],
+        choices=["cells", "declared", "traps", "rot"],
         help="write that table below reports/space/ from what is known; asks for no new cell",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say how much is to be done")
@@ -94,23 +110,65 @@ def execute(args: argparse.Namespace) -> int:
     if not cells:
         raise UsageError("no cell is selected; see the axes verl, vllm and sglang")
     cache = default_cache_folder()
-    keep = Keep(cache / "space.sqlite")
-    with open_resolver(cache=cache) as (resolver, shelf):
+    with (
+        contextlib.closing(Keep(cache / "space.sqlite")) as keep,
+        open_resolver(cache=cache) as (resolver, shelf),
+    ):
         desk = Desk(
-            releases=releases, today=today, ledger=Ledger(folder), keep=keep, resolver=resolver
+            releases=releases,
+            today=today,
+            ledger=Ledger(folder),
+            keep=keep,
+            resolver=resolver,
+            seen=Seen(folder, pages=shelf, marks=keep, until=today),
         )
         if args.table:
             _write_tables(args, cells, desk, axes=axes, shelf=shelf)
             return 0
+        if not args.dry_run:
+            _check_clock(shelf)
+            _look_again(desk)
         todo = find_todo(cells, desk)
         print(f"{len(cells)} cells, {len(todo)} to do, as of {today}", file=sys.stderr)
         if args.dry_run:
             return 0
-        errored = _go(todo, desk, workers=args.workers)
+        errored = _go(cells, desk, workers=args.workers) if todo else 0
         if not errored:
             desk.ledger.append_run(run_of(cells, desk))
-    keep.close()
     return int(errored > 0)
+
+
+def _check_clock(shelf: IndexShelf) -> None:
+    """Compare this machine's clock with the index's: records are kept by day.
+
+    Raises:
+        UsageError: If they are more than a day apart.
+    """
+    try:
+        page = shelf.page("verl")
+        theirs = parsedate_to_datetime(page.headers["date"]) if page else None
+    except (IndexUnavailableError, LookupError, ValueError):
+        return  # an index that tells no time is asked without
+    ours = dt.datetime.now(dt.timezone.utc)
+    if theirs is not None and abs(ours - theirs.astimezone(dt.timezone.utc)) > _ONE_DAY:
+        raise UsageError(
+            f"the clock of this machine says {ours:%Y-%m-%d %H:%M} (UTC), that of the index "
+            f"{theirs:%Y-%m-%d %H:%M}; set the clock, answers are recorded by day"
+        )
+
+
+def _look_again(desk: Desk) -> None:
+    """Compare the index with what was read of it, and say what changed."""
+    try:
+        changes = [each for each in desk.seen.refresh() if each.version != PAGE]
+    except IndexUnavailableError as error:
+        print(f"cannot tell whether old answers still hold: {error}", file=sys.stderr)
+        return
+    desk.resolver.forget({name for name, _version in desk.seen.restated})
+    for each in changes[:_SHOWN]:
+        print(f"{each.name} {each.version} {each.what}", file=sys.stderr)
+    if len(changes) > _SHOWN:
+        print(f"and {len(changes) - _SHOWN} more releases changed", file=sys.stderr)
 
 
 def _write_tables(
@@ -123,21 +181,24 @@ def _write_tables(
 ) -> None:
     """Write the tables that were asked for, over the facts of the selection."""
     folder = args.root / "reports" / "space"
-    known = (desk.ledger.latest(cell) for cell in cells)
-    facts = [fact for fact in known if fact is not None]
-    looker = Looker(desk.resolver, shelf, keep=desk.keep)
+    answers = read_answers(
+        desk.ledger, desk.releases, today=desk.today, resolver=desk.resolver.settings.version
+    )
+    facts = [fact for fact in map(answers.find, cells) if fact is not None]
+    asked = [fact for fact in facts if fact.derived is None]
     for table in args.table:
         path = folder / f"{table}.md"
-        if table == "declared":
+        if table == "cells":
+            count = write_cells(path, cells, answers=answers, today=desk.today)
+            print(f"{count} of {len(cells)} cells have no answer")
+        elif table == "declared":
             python = args.python[0] if args.python else "3.12"
-            count = write_declared(
-                path, axes=axes, ledger=desk.ledger, today=desk.today, python=python
-            )
+            count = write_declared(path, facts, axes=axes, desk=desk, python=python)
             print(f"{count} rows disagree with themselves")
         elif table == "traps":
             count = write_traps(
                 path,
-                facts,
+                asked,
                 ledger=desk.ledger,
                 resolver=desk.resolver,
                 shelf=shelf,
@@ -149,10 +210,10 @@ def _write_tables(
         else:
             count = write_rot(
                 path,
-                facts,
-                looker=looker,
-                ledger=desk.ledger,
-                today=desk.today,
+                asked,
+                axes=axes,
+                desk=desk,
+                shelf=shelf,
                 workers=args.workers,
                 tell=_tell,
             )
@@ -163,12 +224,17 @@ def _tell(count: int) -> None:
     print(f"{count} looked at", file=sys.stderr, flush=True)
 
 
-def _go(todo: Sequence[SpaceCell], desk: Desk, *, workers: int) -> int:
-    progress = _Progress(len(todo))
-    for step in sweep(todo, desk, workers=workers):
-        progress.take(step)
-    progress.end()
-    return progress.counts[Resolution.ERRORED]
+def _go(cells: Sequence[SpaceCell], desk: Desk, *, workers: int) -> int:
+    """Ask stage by stage, and return how many cells could not be asked."""
+    errored = 0
+    for stage in find_stages(cells):
+        todo = find_todo(stage, desk)
+        progress = _Progress(len(todo))
+        for step in sweep(todo, desk, workers=workers):
+            progress.take(step)
+        progress.end()
+        errored += progress.counts[Resolution.ERRORED]
+    return errored
 
 
 def _today(chosen: dt.date | None) -> dt.date:
@@ -195,8 +261,8 @@ def _selection(args: argparse.Namespace) -> Selection:
         least[name] = version
     return Selection(
         engines=args.engine or ("vllm", "sglang"),
-        pythons=args.python or ("3.10", "3.11", "3.12", "3.13"),
-        glibcs=args.glibc or ("2.35",),
+        pythons=args.python or PYTHONS,
+        glibcs=args.glibc or GLIBCS,
         forms=[Form(each) for each in args.form] if args.form else tuple(Form),
         whens=[When(each) for each in args.when] if args.when else tuple(When),
         least=least,

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.errors import EvidenceError, LockError
 from pytest_verlcompat.model.codec import render_line
 from pytest_verlcompat.model.outcome import Outcome
 from pytest_verlcompat.model.verdict import Verdict, judge
+from pytest_verlcompat.report.site_space import Space, load_space
 from pytest_verlcompat.resolve.lock import Lock, load_lock
 from pytest_verlcompat.store.jsonl import load, load_cell_evidence
 
@@ -44,6 +45,8 @@ class CellReport:
     """Subjects with counting records that say the opposite."""
     stale: int
     """Records that no longer count."""
+    opposed: tuple[Evidence, ...] = ()
+    """Of each contradicted subject the newest record that says the opposite."""
     history: tuple[Evidence, ...] = ()
     """Every record of the cell, counting or not, as they were written."""
 
@@ -79,11 +82,13 @@ class Report:
     figures: tuple[Figure, ...]
     damaged: tuple[str, ...]
     """Evidence lines that could not be read."""
+    space: Space = field(default_factory=Space)
+    """Every cell of the space, judged."""
 
     @property
     def snapshot(self) -> str:
         """Digest of the records that count; every page names it."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self.space.digest.encode())
         for cell in self.cells:
             digest.update(cell.cell.id.encode())
             for record in cell.records:
@@ -97,13 +102,15 @@ def assemble(
     evidence: Path,
     figures: Path,
     probes: Mapping[str, tuple[str, str]],
+    needs: Mapping[str, str] | None = None,
 ) -> Report:
-    """Return the report on all cells of *matrix*.
+    """Return the report on all cells of *matrix* and on the space.
 
     Args:
-        evidence: Folder of the evidence files.
+        evidence: Folder of the evidence files; ``space/`` below it holds what is known there.
         figures: Folder of the figure files.
         probes: Probe name to its title and to the digest of its present code.
+        needs: Trap code to the requirement that avoids it.
 
     Raises:
         EvidenceError: If a figure file cannot be read.
@@ -115,6 +122,12 @@ def assemble(
         for cell in matrix.cells.values()
     )
     ordered = sorted(matrix.axes.values(), key=lambda axis: axis.place)
+    space = load_space(
+        evidence / "space",
+        rot=evidence.parent / "space" / "rot.jsonl",
+        needs=needs or {},
+        cells=cells,
+    )
     return Report(
         cells=cells,
         axes=tuple(axis.name for axis in ordered),
@@ -124,6 +137,7 @@ def assemble(
         probe_titles={name: title for name, (title, _) in probes.items()},
         figures=tuple(_figures(figures)),
         damaged=load(sorted(evidence.glob("*.jsonl"))).damaged,
+        space=space,
     )
 
 
@@ -165,8 +179,27 @@ def _cell_report(
         records=records,
         contradicted=contradicted,
         stale=len(everything) - len(counting),
+        opposed=tuple(_opposed(counting, chosen, contradicted)),
         history=everything,
     )
+
+
+def _opposed(
+    records: Iterable[Evidence], chosen: Mapping[str, Evidence], contradicted: Iterable[str]
+) -> Iterator[Evidence]:
+    """Yield for each contradicted subject the newest record that says the opposite."""
+    listed = list(records)
+    for subject in contradicted:
+        yield max(
+            (
+                each
+                for each in listed
+                if each.subject == subject
+                and each.outcome in _SPEAKS
+                and each.outcome is not chosen[subject].outcome
+            ),
+            key=_rank,
+        )
 
 
 def _counts(record: Evidence, lock: Lock, digests: Mapping[str, str]) -> bool:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from pytest_verlcompat.report.assemble import CellReport, Report
 
-FOLDER = "badges"
-"""Below ``reports/``: ``cells/<cell id>`` and ``pairs/<pair>``, ``.json`` and ``.svg``."""
+FOLDERS = ("badges/cells", "badges/pairs")
+"""Below ``reports/``: named by cell id and by pair, ``.json`` and ``.svg``."""
 
 _GREEN, _AMBER, _RED, _VIOLET, _GREY = "1a7f37", "9a6700", "c62828", "6f42c1", "57606a"
 """Each has a contrast of 4.5 or more with white text."""
@@ -90,17 +90,18 @@ def pair_badge(label: str, cells: Iterable[CellReport]) -> Badge:
 
 def render_badges(report: Report) -> Mapping[str, str]:
     """Return file name below ``reports/`` to text of the badge of every cell and pair."""
-    badges = {f"cells/{cell.cell.id}": cell_badge(report, cell) for cell in report.cells}
+    cells_at, pairs_at = FOLDERS
+    badges = {f"{cells_at}/{cell.cell.id}": cell_badge(report, cell) for cell in report.cells}
     pairs: dict[str, list[CellReport]] = {}
     for cell in report.cells:
         if pair := _pair(report, cell):
             pairs.setdefault(pair, []).append(cell)
     for pair, cells in sorted(pairs.items()):
-        badges[f"pairs/{_file_name(pair)}"] = pair_badge(pair, cells)
+        badges[f"{pairs_at}/{_file_name(pair)}"] = pair_badge(pair, cells)
     texts = {}
     for name, badge in badges.items():
-        texts[f"{FOLDER}/{name}.json"] = render_endpoint(badge)
-        texts[f"{FOLDER}/{name}.svg"] = render_svg(badge)
+        texts[f"{name}.json"] = render_endpoint(badge)
+        texts[f"{name}.svg"] = render_svg(badge)
     return texts
 
 

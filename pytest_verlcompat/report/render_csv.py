@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_verlcompat.model.outcome import Rung
 from pytest_verlcompat.report.inert import bounded
-from pytest_verlcompat.report.words import axis_versions, render_reason, rung_word
+from pytest_verlcompat.report.words import axis_versions, render_reason, rung_state
 
 if TYPE_CHECKING:
     from pytest_verlcompat.report.assemble import CellReport, Report
@@ -42,7 +42,7 @@ def _row(report: Report, cell: CellReport) -> list[str]:
         cell.verdict.kind.value,
         cell.cell.expected.value,
         "true" if cell.as_expected else "false",
-        *(rung_word(rung, cell.verdict) for rung in Rung),
+        *(rung_state(rung, cell.verdict) for rung in Rung),
         "; ".join(cell.verdict.conditions),
         render_reason(cell),
         " ".join(cell.contradicted),

@@ -44,14 +44,14 @@ def render_ladder(verdict: Verdict) -> str:
 
     ``+`` passed, ``-`` failed, ``~`` passed where it could be tried, ``.`` untested.
     """
-    return " ".join(f"{_RUNG_MARKS[rung_word(rung, verdict)]}{rung.value}" for rung in Rung)
+    return " ".join(f"{_RUNG_MARKS[rung_state(rung, verdict)]}{rung.value}" for rung in Rung)
 
 
 _RUNG_MARKS = {"passed": "+", "failed": "-", "partial": "~", "untested": "."}
 
 
-def rung_word(rung: Rung, verdict: Verdict) -> str:
-    """Return what *verdict* says of *rung*: ``passed``, ``failed``, ``partial``, ``untested``."""
+def rung_state(rung: Rung, verdict: Verdict) -> str:
+    """Return ``failed``, ``partial`` where something was skipped, ``passed`` or ``untested``."""
     if rung in verdict.failed:
         return "failed"
     if rung in verdict.partial:

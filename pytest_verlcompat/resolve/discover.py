@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_verlcompat.errors import IndexUnavailableError, WheelFormatError
+from pytest_verlcompat.resolve.markers import linux_environment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -173,23 +174,8 @@ def _declared(metadata: Metadata, name: str) -> tuple[tuple[str, ...], tuple[str
 def _applies(requirement: Requirement, extras: Sequence[str]) -> bool:
     if requirement.marker is None:
         return True
-    environment = {
-        "platform_system": "Linux",
-        "sys_platform": "linux",
-        "os_name": "posix",
-        "platform_machine": "x86_64",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-    }
     return any(
-        requirement.marker.evaluate(
-            {
-                **environment,
-                "python_version": f"3.{minor}",
-                "python_full_version": f"3.{minor}.9",
-                "extra": extra,
-            }
-        )
+        requirement.marker.evaluate(linux_environment(python=f"3.{minor}", extra=extra))
         for extra in ("", *extras)
         for minor in range(10, 14)
     )

@@ -90,12 +90,20 @@ def _premises(body: str) -> list[str]:
 
 
 def _inline(head: str, items: str) -> str:
-    """Return an indented list as one phrase; uv breaks long lists over lines."""
-    listed = [line.strip() for line in items.splitlines()]
-    tail = [line for line in listed if line.startswith("we can conclude")]
-    listed = listed[: listed.index(tail[0])] if tail else listed
-    phrase = f"{head} " + " or ".join(listed)
-    return f"{phrase} {tail[0]} " if tail else f"{phrase}\n"
+    """Return an indented list as one phrase; uv breaks long lists over lines.
+
+    The sentence goes on in the first line that is indented less than the items.
+    """
+    lines = items.splitlines()
+    depth = _indent(lines[0])
+    ends = next((i for i, line in enumerate(lines) if _indent(line) < depth), len(lines))
+    phrase = f"{head} " + " or ".join(line.strip() for line in lines[:ends])
+    rest = " ".join(line.strip() for line in lines[ends:])
+    return f"{phrase} {rest} " if rest else f"{phrase}\n"
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _flat(text: str) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS asked (question TEXT PRIMARY KEY, as_of TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sets (digest TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS compared (name TEXT PRIMARY KEY, mark TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS uploads (name TEXT PRIMARY KEY, day TEXT, body TEXT) WITHOUT ROWID;
 """
 
@@ -67,6 +68,18 @@ class Keep:
                 "INSERT OR IGNORE INTO sets VALUES (?, ?)",
                 [answer.set_digest, zlib.compress(body.encode(), 6)],
             )
+
+    def compared(self, name: str) -> str | None:
+        """Return the mark of the page of *name* that agreed with the records last."""
+        query = "SELECT mark FROM compared WHERE name = ?"
+        with self._lock:
+            row = self._connection.execute(query, [name]).fetchone()
+        return None if row is None else str(row[0])
+
+    def note_compared(self, name: str, mark: str) -> None:
+        """Keep the mark of a page that agrees with the records."""
+        with self._lock:
+            self._connection.execute("INSERT OR REPLACE INTO compared VALUES (?, ?)", [name, mark])
 
     def load_set(self, digest: str) -> Answer | None:
         """Return the resolved set with that digest, or None."""

@@ -9,14 +9,13 @@ confirmed.
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
 import json
-import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.errors import EvidenceError
+from pytest_verlcompat.resolve.lines import append_line, read_lines
 from pytest_verlcompat.resolve.question import POLICY, Answer, Resolution
 from pytest_verlcompat.resolve.space import Form, SpaceCell, When
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _RUNS = "runs.jsonl"
-_LISTS = ("sdists", "why", "between")
 
 AXES = (
     "torch",
@@ -61,11 +59,20 @@ class Fact:
     why: tuple[str, ...] = ()
     between: tuple[str, ...] = ()
     policy: int = POLICY
+    floor: str | None = None
+    """Lowest glibc for which every pick has a wheel; None if unknown."""
+    read: str | None = None
+    """Digest of what the index said about the releases it rests on; None if it was not noted."""
+    derived: str | None = None
+    """Rule it follows by, without having been asked for; such a fact is never written."""
+    source: str | None = None
+    """Id of the cell it follows from; None if it follows from the axes alone."""
 
     @property
     def same(self) -> tuple[Any, ...]:
         """What must be equal for a later answer to be no news."""
-        return (self.resolution, self.set_digest, self.why, self.resolver, self.policy)
+        told = (self.resolution, self.set_digest, self.why, self.resolver, self.policy)
+        return (*told, self.floor, self.read)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +85,19 @@ class Run:
     cells: int
     resolver: str
     policy: int = POLICY
+    read: str | None = None
+    """Digest of all that was read for the ledger."""
 
 
-def fact_of(cell: SpaceCell, as_of: dt.date | None, answer: Answer, *, resolver: str) -> Fact:
+def fact_of(
+    cell: SpaceCell,
+    as_of: dt.date | None,
+    answer: Answer,
+    *,
+    resolver: str,
+    floor: str | None = None,
+    read: str | None = None,
+) -> Fact:
     """Return the fact that *answer* states about *cell*."""
     resolved = answer.resolution is Resolution.RESOLVED
     return Fact(
@@ -94,6 +111,8 @@ def fact_of(cell: SpaceCell, as_of: dt.date | None, answer: Answer, *, resolver:
         sdists=answer.sdists,
         why=answer.why,
         between=answer.between,
+        floor=floor,
+        read=read,
     )
 
 
@@ -115,6 +134,8 @@ def render_fact(fact: Fact) -> str:
         "policy": fact.policy,
         "set": fact.set_digest,
         "count": fact.count,
+        "floor": fact.floor,
+        "read": fact.read,
         "axes": {k: v for k, v in sorted(fact.axes.items()) if k not in {"verl", cell.engine}},
         "sdists": fact.sdists,
         "why": fact.why,
@@ -156,8 +177,12 @@ def parse_fact(line: str, *, where: str) -> Fact:
             policy=body["policy"],
             set_digest=body.get("set"),
             count=body.get("count"),
+            floor=body.get("floor"),
+            read=body.get("read"),
             axes=axes,
-            **{key: tuple(body.get(key, ())) for key in _LISTS},
+            sdists=tuple(body.get("sdists", ())),
+            why=tuple(body.get("why", ())),
+            between=tuple(body.get("between", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EvidenceError(f"not a fact about the space: {error!r}", where=where) from error
@@ -189,7 +214,13 @@ class Ledger:
         return self._facts.get(cell.id, {}).get(as_of)
 
     def append(self, fact: Fact) -> None:
-        """Write *fact* and flush it."""
+        """Write *fact* and flush it.
+
+        Raises:
+            ValueError: If it was derived: such facts follow anew from the others.
+        """
+        if fact.derived:
+            raise ValueError(f"{fact.cell.id} was not asked for")
         with self._lock:
             self._keep(fact)
             append_line(self.folder / f"{fact.cell.verl}.jsonl", render_fact(fact))
@@ -205,6 +236,7 @@ class Ledger:
         self._runs.append(run)
         body = {"schema": SCHEMA_VERSION, "as_of": run.as_of.isoformat(), "cells": run.cells}
         body |= {"selection": run.selection, "resolver": run.resolver, "policy": run.policy}
+        body |= {"read": run.read} if run.read else {}
         append_line(self.folder / _RUNS, json.dumps(body, separators=(",", ":")))
 
     def _keep(self, fact: Fact) -> None:
@@ -235,33 +267,6 @@ def merge_ledgers(folders: Iterable[Path], into: Path) -> int:
     return added
 
 
-def append_line(path: Path, line: str) -> None:
-    """Append *line* in one write under a lock; a torn line before it stays alone.
-
-    Not flushed to the disk each time: what a power cut takes is asked again.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        size = os.fstat(handle).st_size
-        whole = not size or os.pread(handle, 1, size - 1) == b"\n"
-        os.write(handle, (b"" if whole else b"\n") + line.encode() + b"\n")
-    finally:
-        os.close(handle)
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield number and text of each whole line of *path*; what a crash cut is left out."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if _is_json(line):
-            yield number, line
-
-
-def _is_json(line: str) -> bool:
-    return line.startswith("{") and line.endswith("}")
-
-
 def _parse_run(line: str, *, where: str) -> Run:
     try:
         body = json.loads(line)
@@ -271,6 +276,7 @@ def _parse_run(line: str, *, where: str) -> Run:
             cells=body["cells"],
             resolver=body["resolver"],
             policy=body["policy"],
+            read=body.get("read"),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise EvidenceError(f"not a run over the space: {error!r}", where=where) from error

@@ -37,7 +37,7 @@ from pytest_verlcompat.resolve.question import PYTHON_PATCHES, Answer, Question,
 from pytest_verlcompat.resolve.uv import find_uv, uv_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pytest_verlcompat.resolve.explain import Explanation
     from pytest_verlcompat.resolve.sdist import SdistMetadata
@@ -100,6 +100,9 @@ class Shelf(Protocol):
     def needs_build(self, name: str, version: str) -> bool:
         """Return whether the release is there as a source distribution alone."""
 
+    def is_dated(self, name: str) -> bool:
+        """Return False if the index lists files of *name* and tells no upload day of any."""
+
     def remark(self, name: str, version: str) -> str:
         """Return why the release cannot be taken, as the end of a sentence; may be empty."""
 
@@ -136,7 +139,7 @@ class Resolver:
         result: Answer | _Asked = asked
         for _ in range(_MOST_ATTEMPTS):
             ended, output = self._call(question, asked)
-            result = self._read(ended, output, asked)
+            result = self._read(ended, output, asked, is_dated=question.newest is not None)
             if isinstance(result, _Asked):
                 asked = result
                 continue
@@ -151,7 +154,23 @@ class Resolver:
             )
         return replace(result, duration_s=time.monotonic() - started)
 
-    def _read(self, ended: Ended, output: str, asked: _Asked) -> Answer | _Asked:
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop what uv keeps about *names*, so that it reads their pages again.
+
+        A page that is newer than the day asked about counts as good to uv, whatever was yanked
+        since.
+        """
+        listed = sorted(names)
+        if listed:
+            words = [self.settings.program, "cache", "clean", "--no-config", "--quiet"]
+            run(
+                [*words, "--cache-dir", str(self.settings.cache), *listed],
+                env=self._environment,
+                cwd=self._work,
+                limits=Limits(timeout_s=self.settings.timeout_s, leave_s=0),
+            )
+
+    def _read(self, ended: Ended, output: str, asked: _Asked, *, is_dated: bool) -> Answer | _Asked:
         """Return the answer in *output*, or a better way of asking."""
         if ended.exit_status == 0:
             return _resolved(output, asked)
@@ -162,6 +181,10 @@ class Resolver:
             return Answer(resolution=Resolution.ERRORED, why=(_first_error(output),))
         explanation = parse_explanation(output)
         try:
+            undated = self._undated(explanation) if is_dated else None
+            if undated is not None:
+                text = f"the index gives no upload dates for {undated}: no day can be asked about"
+                return Answer(resolution=Resolution.NOT_ATTEMPTED, why=(text,))
             return self._learn(asked, explanation) or Answer(
                 resolution=Resolution.UNRESOLVABLE,
                 why=(*explanation.sentences, *self._remarks(explanation)),
@@ -189,6 +212,11 @@ class Resolver:
             if name not in asked.refresh:
                 return replace(asked, refresh=(*asked.refresh, name))
         return None
+
+    def _undated(self, explanation: Explanation) -> str | None:
+        """Return a distribution that uv saw nothing of because its files carry no dates."""
+        names = (*explanation.distributions, *(name for name, _ in explanation.absent))
+        return next((name for name in names if not self._shelf.is_dated(name)), None)
 
     def _remarks(self, explanation: Explanation) -> list[str]:
         """Return what the index knows about pins that uv calls unusable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from pytest_verlcompat.wheels.index import IndexClient, IndexFile
+    from pytest_verlcompat.wheels.transport import Answer
 
 _SDIST_LIMIT_BYTES = 64 << 20
+_LINK = re.compile(rb"<a |\"filename\"")
+"""A file on a page, in either of its two forms."""
 
 
 class IndexShelf:
@@ -34,6 +38,7 @@ class IndexShelf:
         self._index_url = index_url
         self._lock = threading.Lock()
         self._sdists: dict[tuple[str, str], SdistMetadata | None] = {}
+        self._dated: dict[str, bool] = {}
         self._uploads: dict[str, Mapping[Version, dt.date]] = {}
         self._requires: dict[tuple[str, str], Sequence[Requirement] | None] = {}
 
@@ -56,6 +61,18 @@ class IndexShelf:
     def is_listed(self, name: str, version: str | None) -> bool:
         """Return whether the index lists the release, or any for None."""
         return bool(self.files(name, version))
+
+    def is_dated(self, name: str) -> bool:
+        """Return False if the index lists files of *name* and tells no upload day of any.
+
+        Raises:
+            IndexUnavailableError: If the index does not answer.
+        """
+        if name not in self._dated:
+            answer = self.page(name)
+            body = b"" if answer is None else answer.body
+            self._dated[name] = b"upload-time" in body or _LINK.search(body) is None
+        return self._dated[name]
 
     def needs_build(self, name: str, version: str) -> bool:
         """Return whether the release is there, unyanked, as a source distribution alone."""
@@ -116,11 +133,19 @@ class IndexShelf:
             IndexUnavailableError: If the index does not answer with a list of files.
         """
         if name not in self._uploads:
-            url = f"{self._index_url.rstrip('/')}/{name}/"
-            headers = {"Accept": ACCEPT_JSON_PREFERRED}
-            answer = self._client.transport.get(url, headers=headers)
-            self._uploads[name] = parse_uploads(answer) if answer.found else {}
+            answer = self.page(name)
+            self._uploads[name] = parse_uploads(answer) if answer else {}
         return self._uploads[name]
+
+    def page(self, name: str) -> Answer | None:
+        """Return the simple page of *name* as it is now; None if there is none.
+
+        Raises:
+            IndexUnavailableError: If the index does not answer.
+        """
+        url = f"{self._index_url.rstrip('/')}/{name}/"
+        answer = self._client.transport.get(url, headers={"Accept": ACCEPT_JSON_PREFERRED})
+        return answer if answer.found else None
 
     def prefetch_uploads(self, names: Iterable[str], *, workers: int = 8) -> None:
         """Read the pages of *names* side by side.

@@ -7,6 +7,7 @@ the axes, and it is asked for what the metadata says, nothing more.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -27,7 +28,14 @@ Files of a release and of its companions come hours apart, and mirrors lag. More
 nothing: of 134 engine releases since 2025, the same 122 resolve by themselves with 0, 1, 2, 3,
 7 and 14 days (Python 3.12, glibc 2.35, asked on 2026-11-20)."""
 
+_GLIBC = re.compile(r"2\.[0-9]+")
+
 PLATFORM_PREFIX = "x86_64-manylinux_2_"
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+
+GLIBCS = ("2.28", "2.31", "2.35")
+"""Lowest first: RHEL 8, Debian 11, Ubuntu 22.04."""
 
 
 class Form(Enum):
@@ -57,6 +65,10 @@ class Release:
     """Day from which every wheel for x86-64 Linux was there; None if the index gives no dates."""
     extras: tuple[str, ...] | None = None
     """Extras its metadata declares; None if unknown."""
+    pins: tuple[str, ...] = ()
+    """Its requirements on other axes, as far as they are known."""
+    glibc: str | None = None
+    """Lowest glibc that one of its wheels asks for; None for pure Python, or if unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +115,8 @@ class Selection:
     """Which part of the space is meant; an empty field means all of it."""
 
     engines: Collection[str] = ("vllm", "sglang")
-    pythons: Collection[str] = ("3.10", "3.11", "3.12", "3.13")
-    glibcs: Collection[str] = ("2.35",)
+    pythons: Collection[str] = PYTHONS
+    glibcs: Collection[str] = GLIBCS
     forms: Collection[Form] = tuple(Form)
     whens: Collection[When] = tuple(When)
     least: Mapping[str, str] | None = None
@@ -178,18 +190,24 @@ def last_complete_day(now: dt.datetime) -> dt.date:
 def _release(value: AxisValue, *, where: str) -> Release:
     facts = value.facts or {}
     day = facts.get("installable", facts.get("uploaded"))
-    extras = facts.get("extras")
+    extras, pins = facts.get("extras"), facts.get("pins")
     key = f"{where}: values[{value.text}]"
     try:
         installable = None if day is None else dt.date.fromisoformat(str(day))
     except ValueError as error:
         raise MatrixError(f"{day!r} is not a day written YYYY-MM-DD", where=key) from error
-    if extras is not None and not isinstance(extras, list):
-        raise MatrixError(f"extras is {extras!r}; write a list of names", where=key)
+    glibc = facts.get("glibc")
+    if glibc is not None and not _GLIBC.fullmatch(str(glibc)):
+        raise MatrixError(f"glibc is {glibc!r}; write it like 2.28", where=key)
+    for name, listed in (("extras", extras), ("pins", pins)):
+        if listed is not None and not isinstance(listed, list):
+            raise MatrixError(f"{name} is {listed!r}; write a list of texts", where=key)
     return Release(
         version=value.text,
         installable=installable,
-        extras=None if extras is None else tuple(map(str, extras)),
+        extras=tuple(map(str, extras)) if isinstance(extras, list) else None,
+        pins=tuple(map(str, pins)) if isinstance(pins, list) else (),
+        glibc=None if glibc is None else str(glibc),
     )
 
 

@@ -1,13 +1,15 @@
-"""Read from a simple page only which version came on which day: fast, for hundreds of pages.
+"""Read from a simple page only names, days, digests and yanks: fast, for hundreds of pages.
 
 The index client keeps everything about every file; for a page of four thousand files that
-takes seconds. The rule about stale dependencies asks about every member of every set.
+takes seconds. The rule about stale dependencies asks about every member of every set, and so
+does the run that looks whether the index still says what it said.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,18 @@ if TYPE_CHECKING:
     from pytest_verlcompat.wheels.transport import Answer
 
 _NAME_AND_VERSION = 2
+_SHA256_DIGITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """One link of a simple page."""
+
+    filename: str
+    stamp: str | None
+    """When it was uploaded, as the index writes it: the day first."""
+    yanked: bool
+    sha256: str | None
 
 
 def parse_uploads(answer: Answer) -> dict[Version, dt.date]:
@@ -30,22 +44,39 @@ def parse_uploads(answer: Answer) -> dict[Version, dt.date]:
     Raises:
         IndexUnavailableError: If the page is cut, or no list of files.
     """
+    return _first_days(parse_files(answer))
+
+
+def parse_files(answer: Answer) -> list[ListedFile]:
+    """Return every link of a simple page, in its order.
+
+    Raises:
+        IndexUnavailableError: If the page is cut, or no list of files.
+    """
     is_json = answer.headers.get("content-type", "").partition(";")[0].endswith("json")
     try:
-        files = _json_files(answer.body) if is_json else _html_files(answer.body)
+        return _json_files(answer.body) if is_json else _html_files(answer.body)
     except (ValueError, TypeError, KeyError) as error:
         raise IndexUnavailableError(
             "the page cannot be parsed; it may be truncated", where=redact_url(answer.url)
         ) from error
-    return _first_days(files)
 
 
-def _json_files(body: bytes) -> list[tuple[str, str | None, bool]]:
+def _json_files(body: bytes) -> list[ListedFile]:
     listed: list[dict[str, Any]] = json.loads(body)["files"]
-    return [(f["filename"], f.get("upload-time"), bool(f.get("yanked"))) for f in listed]
+    return [
+        ListedFile(
+            each["filename"],
+            each.get("upload-time"),
+            # A reason may be the empty string; only False says that it is not yanked.
+            each.get("yanked", False) is not False,
+            each.get("hashes", {}).get("sha256"),
+        )
+        for each in listed
+    ]
 
 
-def _html_files(body: bytes) -> list[tuple[str, str | None, bool]]:
+def _html_files(body: bytes) -> list[ListedFile]:
     text = body.decode("utf-8", errors="replace")
     if "<html" in text and "</html" not in text:
         raise ValueError("cut")
@@ -60,7 +91,7 @@ class _Links(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.files: list[tuple[str, str | None, bool]] = []
+        self.files: list[ListedFile] = []
         self._link: Mapping[str, str | None] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -69,15 +100,24 @@ class _Links(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._link is not None and data.strip():
             stamp = self._link.get("data-upload-time")
-            self.files.append((data.strip(), stamp, "data-yanked" in self._link))
+            digest = (self._link.get("href") or "").rpartition("#sha256=")[2]
+            self.files.append(
+                ListedFile(
+                    data.strip(),
+                    stamp,
+                    "data-yanked" in self._link,
+                    digest if len(digest) == _SHA256_DIGITS else None,
+                )
+            )
             self._link = None
 
 
-def _first_days(files: Iterable[tuple[str, str | None, bool]]) -> dict[Version, dt.date]:
+def _first_days(files: Iterable[ListedFile]) -> dict[Version, dt.date]:
     days: dict[str, str] = {}
-    for filename, stamp, yanked in files:
-        parts = filename.split("-")
-        if yanked or not stamp or not filename.endswith(".whl") or len(parts) < _NAME_AND_VERSION:
+    for file in files:
+        parts, stamp = file.filename.split("-"), file.stamp
+        is_wheel = file.filename.endswith(".whl") and len(parts) >= _NAME_AND_VERSION
+        if file.yanked or not stamp or not is_wheel:
             continue
         days[parts[1]] = min(stamp[:10], days.get(parts[1], stamp[:10]))
     found: dict[Version, dt.date] = {}

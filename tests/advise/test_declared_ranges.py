@@ -12,9 +12,11 @@ from pytest_verlcompat.advise.declared import (
     spans,
 )
 from pytest_verlcompat.model.axis import Axis, AxisKind, AxisValue
+from pytest_verlcompat.model.outcome import Rung
 from pytest_verlcompat.resolve.ledger import Fact
 from pytest_verlcompat.resolve.question import Resolution
 from pytest_verlcompat.resolve.space import Form, When
+from pytest_verlcompat.store.space_rungs import RungFact, SpaceRungs
 from tests.resolve.test_space import make_cell
 
 VLLM = ("0.9.2", "0.17.0", "0.18.0", "0.20.2", "0.24.0")
@@ -33,7 +35,7 @@ def make_axis(name: str, values: dict[str, list[str]]) -> Axis:
     )
 
 
-def make_row(verl: str, pin: str, resolving: set[str]) -> Row:
+def make_row(verl: str, pin: str, resolving: set[str], *, rungs: SpaceRungs | None = None) -> Row:
     """Return the vLLM row of *verl*, which declares *pin*, when these releases resolve."""
     axes = {
         "verl": make_axis("verl", {verl: [f'vllm{pin}; extra == "vllm"']}),
@@ -46,11 +48,12 @@ def make_row(verl: str, pin: str, resolving: set[str]) -> Row:
             as_of=dt.date(2026, 11, 19),
             resolution=Resolution.RESOLVED if version in resolving else Resolution.UNRESOLVABLE,
             resolver="uv 0.13.8",
+            axes={"verl": verl, "vllm": version, "torch": "2.8.0"},
         )
         for version in VLLM
         for form in Form
     ]
-    return next(row for row in make_rows(axes, facts) if row.engine == "vllm")
+    return next(row for row in make_rows(axes, facts, rungs=rungs) if row.engine == "vllm")
 
 
 def test_image_that_metadata_excludes_and_nothing_resolves_is_marked() -> None:
@@ -107,3 +110,48 @@ def test_every_statement_has_a_source_and_says_something() -> None:
     for statement in load_statements():
         assert statement.source.startswith(f"v{statement.verl}:")
         assert statement.versions or statement.specifier
+
+
+def test_rungs_stand_beside_what_resolves() -> None:
+    """Names verl misses in an engine, and what today's set comes to, are told apart."""
+    row = make_row("0.8.0", ">=0.8.5,<=0.18.0", {"0.9.2", "0.17.0"}, rungs=make_rungs())
+
+    assert row.imports == {"0.9.2": "passed", "0.17.0": "partly", "0.18.0": "failed"}
+    assert row.imports_today == {"0.9.2": "failed", "0.17.0": "unknown"}
+    assert row.loads_today == {"0.9.2": "passed"}
+    assert "declared but names are missing: 0.18.0" in row.disagreements
+    assert "resolves today but does not import: 0.9.2" in row.disagreements
+    text = render_markdown([row], day="2026-11-19", python="3.12", glibc="2.35")
+    assert "| 0.9.2; some roles 0.17.0 | undecided 0.17.0 | 0.9.2 |" in text
+
+
+def test_what_nobody_read_is_untested() -> None:
+    """Without static rungs the columns say so, and nothing disagrees for that."""
+    row = make_row("0.8.0", ">=0.8.5,<=0.12.0", {"0.9.2"})
+
+    text = render_markdown([row], day="2026-11-19", python="3.12", glibc="2.35")
+    assert "| untested | untested | untested |" in text
+
+
+def make_rungs() -> SpaceRungs:
+    """Return what was read about three pairs and two sets of verl 0.8.0."""
+    some = {"vllm-async": "failed", "vllm-spmd": "passed"}
+    pairs = {"0.9.2": ("passed", {}), "0.17.0": ("failed", some), "0.18.0": ("failed", {})}
+    facts = [
+        make_rung(Rung.IMPORTS, outcome, {"verl": "0.8.0", "vllm": version}, roles)
+        for version, (outcome, roles) in pairs.items()
+    ]
+    whole = {"verl": "0.8.0", "torch": "2.8.0"}
+    facts += [
+        make_rung(Rung.IMPORTS, "failed", {**whole, "vllm": "0.9.2"}, {}),
+        make_rung(Rung.IMPORTS, "unknown", {**whole, "vllm": "0.17.0"}, {}),
+        make_rung(Rung.LOADS, "passed", {"vllm": "0.9.2", "torch": "2.8.0"}, {}),
+    ]
+    return SpaceRungs(facts)
+
+
+def make_rung(
+    rung: Rung, outcome: str, versions: dict[str, str], roles: dict[str, str]
+) -> RungFact:
+    """Return one line of what was read."""
+    return RungFact(rung=rung, versions=versions, outcome=outcome, rules="0011aabb", roles=roles)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+from typing import TYPE_CHECKING
 
-from pytest_verlcompat.advise.rot import State, find_rot, render_markdown
+import pytest
+
+from pytest_verlcompat.advise.render_rot import load_timelines, render_line, render_markdown
+from pytest_verlcompat.advise.rot import Sources, State, find_rot
 from pytest_verlcompat.checks import resolution_facts
 from pytest_verlcompat.checks.resolution_set import ResolvedSet
+from pytest_verlcompat.errors import EvidenceError
 from pytest_verlcompat.resolve.question import Answer, Resolution
+from pytest_verlcompat.resolve.space import Form
 from tests.resolve.test_space import make_cell
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BORN = dt.date(2025, 11, 15)
 TODAY = dt.date(2026, 11, 19)
@@ -58,9 +68,8 @@ class History:
 
 def find(history: History):  # noqa: ANN201 -- a Timeline
     """Return the timeline of *history*."""
-    return find_rot(
-        make_cell(), born=BORN, today=TODAY, look=history.look, released=history.released
-    )
+    sources = Sources(look=history.look, released=history.released)
+    return find_rot(make_cell(), born=BORN, today=TODAY, sources=sources)
 
 
 def test_turn_names_its_day_and_the_release_at_fault() -> None:
@@ -89,13 +98,8 @@ def test_pair_that_cannot_be_resolved_any_more_names_what_came_out() -> None:
 
 def test_fault_of_the_first_day_is_no_rot() -> None:
     """What never worked did not rot."""
-    timeline = find_rot(
-        make_cell(),
-        born=TURN,
-        today=TODAY,
-        look=History().look,
-        released=lambda _name, _day: None,
-    )
+    sources = Sources(look=History().look, released=lambda _name, _day: None)
+    timeline = find_rot(make_cell(), born=TURN, today=TODAY, sources=sources)
 
     assert not timeline.turns
     assert timeline.born_with == ("transformers-vision2seq",)
@@ -116,10 +120,57 @@ def test_errored_day_between_is_stepped_over() -> None:
     assert find(History(blind=middle)).turns[0].day == TURN
 
 
-def test_report_lists_rotten_pairs_with_the_day() -> None:
-    """The Markdown names pair, day, fault and release."""
-    text = render_markdown([find(History())])
+@pytest.mark.parametrize(
+    ("hints", "most"),
+    [([TURN], 4), ([dt.date(2026, 6, 1), TURN], 6), ([dt.date(2020, 1, 1)], 14)],
+)
+def test_likely_day_saves_the_search_and_a_wrong_one_does_no_harm(
+    hints: list[dt.date], most: int
+) -> None:
+    """The right hint needs the two ends, its day and the day before."""
+    history = History()
+    sources = Sources(
+        look=history.look, released=history.released, likely=lambda _fault: iter(hints)
+    )
 
-    assert "verl[vllm]==0.6.1 vllm==0.8.5" in text
-    assert "2026-01-26" in text
-    assert "transformers 4.57.6 -> 5.0.0" in text
+    timeline = find_rot(make_cell(), born=BORN, today=TODAY, sources=sources)
+
+    assert [turn.day for turn in timeline.turns] == [TURN]
+    assert len(set(history.looked)) <= most
+
+
+def test_report_joins_pairs_that_turned_together() -> None:
+    """A row names day, fault, release, and the pairs as ranges with their Pythons and forms."""
+    first = find(History())
+    cells = [make_cell(), make_cell(python="3.11"), make_cell(release="0.33.0", form=Form.BARE)]
+    timelines = [dataclasses.replace(first, cell=cell) for cell in cells]
+
+    text = render_markdown(timelines, known={"vllm": ["0.8.5", "0.33.0"]})
+
+    row = next(line for line in text.splitlines() if line.startswith("| 2026-01-26"))
+    assert "| transformers 4.57.6 -> 5.0.0 | 3 |" in row
+    assert "verl 0.6.1 vllm 0.8.5 (extra; 3.11, 3.12)" in row
+    assert "verl 0.6.1 vllm 0.33.0 (bare; 3.12)" in row
+    assert "| vllm | extra | 3.12 | 1 | 0 | 0 | 0 |" in text
+
+
+def test_written_timeline_is_read_back(tmp_path: Path) -> None:
+    """Turns of an earlier run are known to the next one, under the same rules only."""
+    timeline = find(History())
+    path = tmp_path / "rot.jsonl"
+    path.write_text(render_line(timeline, rules="0011aabb") + "\n")
+
+    found = load_timelines(path, rules="0011aabb")[timeline.cell]
+
+    assert [(turn.fault, turn.day) for turn in found.turns] == [("transformers-vision2seq", TURN)]
+    assert render_line(found, rules="0011aabb") + "\n" == path.read_text()
+    assert load_timelines(path, rules="other") == {}
+
+
+def test_foreign_line_is_named(tmp_path: Path) -> None:
+    """The error says file and line."""
+    path = tmp_path / "rot.jsonl"
+    path.write_text('{"rules":"0011aabb"}\n')
+
+    with pytest.raises(EvidenceError, match=r"rot\.jsonl:1"):
+        load_timelines(path, rules="0011aabb")

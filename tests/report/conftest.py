@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +23,7 @@ HOSTILE = (
     "&lt;b&gt; </pre></td></table> {{ 7*7 }} {% raw %} \\| end"
 )
 PROBES = {"engine": ("The engine imports", "aa"), "tiny_grpo": ("GRPO learns", "gg")}
+NEEDS = {"transformers-gone": "transformers<5", "loop": "uvloop<0.22"}
 CELLS = {
     "0.11.0": ("compatible", None),
     "0.12.0": ("compatible", None),
@@ -105,6 +107,40 @@ def record_all(checkout: TinyWorkspace) -> None:
             append(record, path=checkout.workspace.evidence / f"{cell.id}.jsonl")
 
 
+def record_space(checkout: TinyWorkspace, *lines: dict[str, Any], name: str = "0.6.1") -> None:
+    """Append facts about the space; of each only what differs from a plain one is given."""
+    plain = {
+        "schema": 1,
+        "verl": "0.6.1",
+        "engine": "vllm",
+        "release": "0.11.0",
+        "form": "extra",
+        "python": "3.12",
+        "glibc": "2.35",
+        "when": "today",
+        "as_of": "2026-11-19",
+        "resolution": "resolved",
+        "resolver": "uv 1.0",
+        "policy": 1,
+    }
+    path = checkout.workspace.evidence / "space" / f"{name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as handle:
+        for line in lines:
+            body = {**plain, **line}
+            if body["resolution"] == "resolved":
+                body = {"set": "5e7", "count": 12, "axes": {"torch": "2.8.0"}, **body}
+            handle.write(json.dumps(body) + "\n")
+
+
+def record_beside(checkout: TinyWorkspace, name: str, *lines: dict[str, Any]) -> None:
+    """Append to a file below ``evidence/space/``: traps or rungs."""
+    path = checkout.workspace.evidence / "space" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as handle:
+        handle.writelines(json.dumps(line) + "\n" for line in lines)
+
+
 def make_report(checkout: TinyWorkspace) -> Report:
     """Return the report on everything in *checkout*."""
     return assemble(
@@ -112,6 +148,7 @@ def make_report(checkout: TinyWorkspace) -> Report:
         evidence=checkout.workspace.evidence,
         figures=checkout.workspace.reports / "figures",
         probes=PROBES,
+        needs=NEEDS,
     )
 
 

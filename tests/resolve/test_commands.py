@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 
 from pytest_verlcompat.cli import main
 from pytest_verlcompat.resolve.ledger import Ledger
+from pytest_verlcompat.wheels import transport as wheels_transport
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,18 +131,88 @@ def test_discovered_space_is_resolved_and_told(
     root = ["--root", str(checkout)]
 
     assert main(["discover", *root]) == 0
-    assert main(["space", *root, "--python", "3.12", "--as-of", "2026-02-01"]) == 0
-    assert main(["space", *root, "--python", "3.12", "--as-of", "2026-02-01", "--dry-run"]) == 0
+    space = ["space", *root, "--python", "3.12", "--as-of", "2026-02-01"]
+    assert main(space) == 0
+    assert main([*space, "--dry-run"]) == 0
     told = capsys.readouterr()
-    tables = ["--table", "declared", "--table", "traps", "--table", "rot"]
-    assert main(["space", *root, "--python", "3.12", "--as-of", "2026-02-01", *tables]) == 0
+    names = ("cells", "declared", "traps", "rot")
+    assert main([*space, *(word for name in names for word in ("--table", name))]) == 0
 
     facts = list(Ledger(checkout / "reports" / "evidence" / "space").facts())
-    assert len(facts) == 8
+    assert len(facts) == 6
     assert {fact.as_of for fact in facts} == {dt.date(2026, 1, 6), dt.date(2026, 2, 1)}
-    assert "8 cells, 0 to do" in told.err
-    for name in ("declared", "traps", "rot"):
+    assert "24 cells, 0 to do" in told.err
+    assert "0 of 24 cells have no answer" in capsys.readouterr().out
+    for name in names:
         assert (checkout / "reports" / "space" / f"{name}.md").read_text().startswith("# ")
+
+
+def test_every_cell_is_accounted_for(checkout: Path) -> None:
+    """A letter a cell: asked for in capitals, derived in small ones; and the counts add up."""
+    root = ["--root", str(checkout)]
+    main(["discover", *root])
+    words = ["space", *root, "--python", "3.12", "--as-of", "2026-02-01", "--when", "today"]
+    main(words)
+
+    main([*words, "--table", "cells"])
+
+    folder = checkout / "reports" / "space"
+    lines = [json.loads(line) for line in (folder / "cells.jsonl").read_text().splitlines()]
+    letters = {
+        (each["engine"], each["form"], each["glibc"]): each["answers"]
+        for each in lines
+        if "answers" in each
+    }
+    assert letters["vllm", "extra", "2.35"] == "R"
+    assert letters["vllm", "bare", "2.28"] == "r"
+    assert letters["sglang", "extra", "2.31"] == "n"
+    table = (folder / "cells.md").read_text()
+    assert "| asked | resolved | 3 |" in table
+    assert "| same wheels | resolved | 6 |" in table
+    assert "| no extra | not attempted | 3 |" in table
+
+
+def test_yank_is_told_and_asked_about(
+    checkout: Path, site: SimpleSite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next run names the release that the index took back, and no run after it does."""
+    site.add("transformers", "4.56", uploaded="2025-11-01")
+    main(["discover", "--root", str(checkout)])
+    words = ["space", "--root", str(checkout), "--python", "3.12", "--as-of", "2026-02-01"]
+    main(words)
+    site.pages["transformers"][0].yanked = True
+    capsys.readouterr()
+
+    assert main(words) == 0
+    first = capsys.readouterr().err
+    assert main(words) == 0
+
+    assert "transformers 4.57 is yanked" in first
+    assert "yanked" not in capsys.readouterr().err
+    latest = Ledger(checkout / "reports" / "evidence" / "space").facts()
+    assert {fact.axes["transformers"] for fact in latest if "transformers" in fact.axes} == {"4.56"}
+
+
+def test_index_that_is_down_leaves_old_answers(
+    checkout: Path,
+    site: SimpleSite,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whether a pick was yanked cannot be told then; that is said, and nothing is lost."""
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    main(["discover", "--root", str(checkout)])
+    words = ["space", "--root", str(checkout), "--python", "3.12", "--as-of", "2026-02-01"]
+    main(words)
+    ledger = checkout / "reports" / "evidence" / "space" / "1.0.jsonl"
+    before = ledger.read_bytes()
+    site.fault = "down"
+
+    status = main(words)
+
+    assert status == 0
+    assert "cannot tell whether old answers still hold" in capsys.readouterr().err
+    assert ledger.read_bytes() == before
 
 
 def test_discover_check_reports_news_by_its_status(checkout: Path) -> None:
@@ -157,6 +229,32 @@ def test_day_that_is_not_over_cannot_count_as_today(
     """A wrong clock or a day to come is said, not recorded."""
     assert main(["space", "--root", str(checkout), "--as-of", "2999-01-01"]) == 2
     assert "not over yet" in capsys.readouterr().err
+
+
+def test_clock_that_is_wrong_is_noticed(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Records are kept by day, so a clock far from the index's stops the run before it asks."""
+    page = wheels_transport.Transport.get
+
+    def get(self: object, url: str, **words: object) -> wheels_transport.Answer:
+        answer = page(self, url, **words)  # type: ignore[arg-type]
+        return dataclasses.replace(answer, headers={"date": "Sat, 01 Jan 2000 00:00:00 GMT"})
+
+    monkeypatch.setattr(wheels_transport.Transport, "get", get)
+
+    assert main(["space", "--root", str(checkout), "--as-of", "2026-02-01"]) == 2
+    assert "that of the index 2000-01-01" in capsys.readouterr().err
+
+
+def test_release_of_a_later_day_is_not_attempted(checkout: Path) -> None:
+    """A clock or a day before the newest release makes no answer about it."""
+    root = ["--root", str(checkout)]
+    main(["discover", *root])
+
+    assert main(["space", *root, "--python", "3.12", "--as-of", "2026-01-02"]) == 0
+
+    assert not list(Ledger(checkout / "reports" / "evidence" / "space").facts())
 
 
 def test_space_with_a_broken_index_ends_with_1_and_goes_on(

@@ -32,6 +32,19 @@ def test_choice_over_lines_becomes_one_premise() -> None:
     assert explanation.distributions == ("sglang", "transformers", "verl")
 
 
+def test_sentence_that_goes_on_below_a_choice_is_not_part_of_it() -> None:
+    """What is indented less than the items belongs to the sentence, not to the list."""
+    text = (
+        HEAD + "Because verl>=0.9.1 depends on one of:\n             transformers>=5.5.3,<5.6.0\n"
+        "             transformers>5.6.0,<5.11\n         and you require verl[sglang]==0.9.1, we "
+        "can conclude that your requirements are unsatisfiable.\n"
+    )
+
+    assert parse_explanation(text).sentences == (
+        "verl>=0.9.1 depends on one of transformers>=5.5.3,<5.6.0 or transformers>5.6.0,<5.11",
+    )
+
+
 def test_python_that_does_not_satisfy_is_a_premise() -> None:
     """The requested Python is kept, the hint is not."""
     explanation = parse_explanation(PYTHON)

@@ -159,6 +159,22 @@ def test_index_that_recovers_is_asked_again(site: SimpleSite) -> None:
     assert answer.resolution is Resolution.RESOLVED
 
 
+def test_day_on_an_index_without_dates_is_not_attempted(
+    site: SimpleSite, resolver: Resolver
+) -> None:
+    """Files without a day are invisible to a dated question, which is no contradiction."""
+    site.add("alpha", "1.0", requires=["beta"])
+    site.add("beta", "1.0")
+    site.dated = False
+
+    answer = ask(resolver, "alpha==1.0")
+    undated = resolver.ask(Question(requirements=("alpha==1.0",), python="3.12"))
+
+    assert answer.resolution is Resolution.NOT_ATTEMPTED
+    assert "no upload dates for alpha" in answer.why[0]
+    assert undated.resolution is Resolution.RESOLVED
+
+
 def test_hanging_index_ends_at_the_deadline(site: SimpleSite, tmp_path: Path) -> None:
     """A resolver without an answer is stopped, and that is on record."""
     from pytest_verlcompat.resolve.open import open_resolver  # noqa: PLC0415 -- with its own limits

@@ -69,7 +69,7 @@ def test_space_is_the_product_of_its_axes() -> None:
     """Every verl with every engine release, form, Python, C library and day."""
     cells = list(find_cells(RELEASES, Selection(pythons=["3.11", "3.12"])))
 
-    assert len(cells) == 2 * 3 * 2 * 2 * 2
+    assert len(cells) == 2 * 3 * 2 * 2 * 2 * 3
     assert len({cell.id for cell in cells}) == len(cells)
 
 
@@ -124,7 +124,9 @@ def test_digest_depends_on_every_input() -> None:
     assert len(questions) == 5
 
 
-@pytest.mark.parametrize("facts", [{"uploaded": "soon"}, {"extras": "vllm"}])
+@pytest.mark.parametrize(
+    "facts", [{"uploaded": "soon"}, {"extras": "vllm"}, {"pins": "vllm"}, {"glibc": "musl"}]
+)
 def test_absurd_fact_in_an_axis_names_file_and_value(facts: dict[str, object]) -> None:
     """A hand-made mistake is said with its place."""
     with pytest.raises(MatrixError, match=r"axes/verl\.toml: values\[0\.6\.1\]"):

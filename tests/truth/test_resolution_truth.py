@@ -34,7 +34,7 @@ from pytest_verlcompat.resolve.space import (
     releases_of,
 )
 from pytest_verlcompat.resolve.uv import call_uv, find_uv
-from tests.benchmarks.test_space_bench import ROOT, machine
+from tests.figures import FOLDER, write_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,7 +45,8 @@ FREE_BYTES = 12 << 30
 """With less than this on the disk a cell is only planned by the installer, not installed."""
 PLANNED = re.compile(r"^ \+ (?P<name>\S+?)==(?P<version>\S+)", re.MULTILINE)
 VERLS = ("0.4.0", "0.4.1", "0.5.0", "0.6.0", "0.6.1", "0.7.0", "0.7.1", "0.8.0", "0.9.0", "0.9.1")
-FIGURES = ROOT / "reports" / "figures" / "space_truth.json"
+ROOT = Path(__file__).parents[2]
+FIGURES = FOLDER / "space_truth.json"
 PACKAGES = "lib/python{python}/site-packages"
 
 
@@ -188,12 +189,11 @@ def compare(
 def write(rows: list[dict[str, object]]) -> None:
     """Write the figures of what was compared so far."""
     compared = [row for row in rows if "installed" in row]
-    body = {
-        "title": "Resolved sets of the space against real installations",
-        "command": "pytest -m '' tests/truth/test_resolution_truth.py",
-        "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "machine": {**machine(), "glibc": os.confstr("CS_GNU_LIBC_VERSION")},
-        "figures": {
+    write_figures(
+        "space_truth",
+        title="Resolved sets of the space against real installations",
+        command="nox -s truth -- tests/truth/test_resolution_truth.py",
+        figures={
             "compared": len(compared),
             "really_installed": sum(row.get("how") != "planned" for row in compared),
             "planned_by_the_installer": sum(row.get("how") == "planned" for row in compared),
@@ -201,7 +201,5 @@ def write(rows: list[dict[str, object]]) -> None:
             "equal_in_every_distribution": sum(not row["differ"] for row in compared),
             "not_compared": len(rows) - len(compared),
         },
-        "rows": rows,
-    }
-    FIGURES.parent.mkdir(parents=True, exist_ok=True)
-    FIGURES.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+        rows=[{"what": f"{row['cell']} as of {row['as_of']}", **row} for row in rows],
+    )

@@ -1,0 +1,343 @@
+"""Judge every cell of the space from what is recorded about it, and read nothing else.
+
+The words are those of `model.verdict`; ``errored`` is added for questions that our harness
+could not ask. A set that resolves is not yet a sign that it works, and a rung without a fact
+is untested: neither is ever shown as good or bad.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import InvalidVersion, Version
+
+from pytest_verlcompat.errors import EvidenceError
+from pytest_verlcompat.model.outcome import Rung
+from pytest_verlcompat.resolve.ledger import AXES, Fact, parse_fact, render_fact
+from pytest_verlcompat.resolve.question import Resolution
+from pytest_verlcompat.store.space_rungs import SpaceRungs, parse_rung, render_rung
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from pytest_verlcompat.report.assemble import CellReport
+    from pytest_verlcompat.resolve.space import SpaceCell
+    from pytest_verlcompat.store.space_rungs import RungFact
+
+WORDS = ("compatible", "conditional", "incompatible", "unresolvable", "untested", "errored")
+"""What a reader is told about a cell, in the order of the legend."""
+
+_ENGINES = ("vllm", "sglang")
+_MINOR = re.compile(r"\d{1,2}\.\d{1,3}")
+_NO_CONDITION = frozenset({"stale-dependency", "source-only", "prerelease-picked"})
+"""Traps that name a risk and no version that would avoid it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trap:
+    """What a rule says about a resolved set."""
+
+    code: str
+    weight: str
+    """``broken`` or ``suspect``."""
+    at: str
+    """Distribution and version at fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One cell of the space with its verdict."""
+
+    fact: Fact
+    word: str
+    highest: Rung | None
+    """Highest rung on which something passed."""
+    failed: Rung | None
+    """Lowest rung on which something failed."""
+    conditions: tuple[str, ...] = ()
+    traps: tuple[Trap, ...] = ()
+    imports: RungFact | None = None
+    loads: RungFact | None = None
+    turns: tuple[Mapping[str, Any], ...] = ()
+    """What turned between release day and today; only where both were looked at."""
+    installed: CellReport | None = None
+    """An installed cell with these very versions; its verdict is the one shown."""
+
+    @property
+    def cell(self) -> SpaceCell:
+        """The combination it is about."""
+        return self.fact.cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """Everything recorded about the space, judged."""
+
+    places: tuple[Place, ...] = ()
+    """Ordered by verl, engine and its release, then slice."""
+    timelines: tuple[Mapping[str, Any], ...] = ()
+    """Pairs whose days between release and today were searched."""
+    rungs: SpaceRungs = field(default_factory=lambda: SpaceRungs(()))
+    damaged: tuple[str, ...] = ()
+    """One sentence for each line that could not be read."""
+    digest: str = ""
+    """Of everything above that is shown."""
+
+
+def load_space(
+    folder: Path, *, rot: Path, needs: Mapping[str, str], cells: Iterable[CellReport]
+) -> Space:
+    """Return the judged space that is recorded below *folder*.
+
+    Args:
+        rot: The timelines, JSON Lines; may be missing.
+        needs: Trap code to what would avoid it, where something would.
+        cells: Installed cells; one with the same versions as a place lends it its verdict.
+    """
+    damaged: list[str] = []
+    facts: dict[str, Fact] = {}
+    for fact in _lines(folder.glob("*.jsonl"), _fact, damaged):
+        before = facts.get(fact.cell.id)
+        if before is None or str(before.as_of) <= str(fact.as_of):
+            facts[fact.cell.id] = fact
+    traps = dict(_lines((folder / "traps").glob("*.jsonl"), _caught, damaged))
+    rungs = SpaceRungs(_lines((folder / "rungs").rglob("*.jsonl"), _rung, damaged))
+    timelines = tuple(_lines([rot] if rot.exists() else [], _timeline, damaged))
+    turned = {_pair(each): each for each in timelines}
+    installed = _by_versions(cells)
+    places = (
+        _judge(
+            fact,
+            traps=traps.get((str(fact.set_digest), str(fact.as_of)), ()),
+            rungs=rungs,
+            timeline=turned.get(_pair_of(fact)),
+            needs=needs,
+            installed=installed.get(_identity(_versions(fact), fact.cell.python, fact.cell.glibc)),
+        )
+        for fact in facts.values()
+    )
+    ordered = tuple(sorted(places, key=_order))
+    return Space(
+        places=ordered,
+        timelines=timelines,
+        rungs=rungs,
+        damaged=tuple(damaged),
+        digest=_digest(ordered, timelines, rungs) if ordered else "",
+    )
+
+
+def _digest(
+    places: Iterable[Place], timelines: Iterable[Mapping[str, Any]], rungs: SpaceRungs
+) -> str:
+    digest = hashlib.sha256()
+    for place in places:
+        digest.update(render_fact(place.fact).encode())
+        digest.update(repr((place.word, place.highest, place.traps)).encode())
+    for line in sorted(json.dumps(each, sort_keys=True) for each in timelines):
+        digest.update(line.encode())
+    for rung in (Rung.IMPORTS, Rung.LOADS):
+        for text in sorted(render_rung(fact) for fact in rungs.facts(rung)):
+            digest.update(text.encode())
+    return digest.hexdigest()
+
+
+def is_version(text: str) -> bool:
+    """Return whether *text* is a version as PEP 440 has it."""
+    return version_order(text)[0]
+
+
+@lru_cache(maxsize=4096)
+def version_order(text: str) -> tuple[bool, Version, str]:
+    """Return a key that sorts versions by PEP 440, and what is none before them all."""
+    try:
+        return True, Version(text), text
+    except InvalidVersion:
+        return False, Version("0"), text
+
+
+def _order(place: Place) -> tuple[Any, ...]:
+    cell = place.cell
+    return (
+        version_order(cell.verl),
+        cell.engine,
+        version_order(cell.release),
+        version_order(cell.python),
+        version_order(cell.glibc),
+        cell.form.value,
+        cell.when.value,
+    )
+
+
+def _lines(
+    paths: Iterable[Path], parse: Callable[[str, str], Any], damaged: list[str]
+) -> Iterator[Any]:
+    """Yield what *parse* makes of each line; what it refuses is told in *damaged*."""
+    for path in sorted(paths):
+        if path.name == "runs.jsonl":
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for number, line in enumerate(text.split("\n"), start=1):
+            if not line.strip():
+                continue
+            where = f"{path.name}:{number}"
+            try:
+                yield parse(line, where)
+            except EvidenceError as error:
+                damaged.append(str(error))
+
+
+def _fact(line: str, where: str) -> Fact:
+    fact = parse_fact(line, where=where)
+    cell = fact.cell
+    texts = (cell.verl, cell.release, cell.python, cell.glibc, *fact.why, *fact.between)
+    if not all(isinstance(each, str) for each in (*texts, *fact.sdists, *fact.axes.values())):
+        raise EvidenceError("not a fact about the space: texts expected", where=where)
+    named = cell.engine in _ENGINES and all(map(is_version, (cell.verl, cell.release)))
+    if not named or not all(map(_MINOR.fullmatch, (cell.python, cell.glibc))):
+        raise EvidenceError("not a fact about the space: versions expected", where=where)
+    return fact
+
+
+def _rung(line: str, where: str) -> RungFact:
+    return parse_rung(line, where=where)
+
+
+def _caught(line: str, where: str) -> tuple[tuple[str, str], tuple[Trap, ...]]:
+    try:
+        body = json.loads(line)
+        traps = tuple(
+            Trap(code=str(code), weight=str(weight), at=str(at))
+            for code, weight, at in body["traps"]
+        )
+        return (str(body["set"]), str(body["as_of"])), traps
+    except (ValueError, KeyError, TypeError) as error:
+        raise EvidenceError(f"not a record of traps: {error!r}", where=where) from error
+
+
+def _timeline(line: str, where: str) -> Mapping[str, Any]:
+    try:
+        body = json.loads(line)
+        _pair(body)
+        for turn in body.get("turns", ()):
+            str(turn["fault"]), str(turn["day"]), list(turn.get("culprits", ()))
+        str(body["born"]), str(body["today"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EvidenceError(f"not a timeline: {error!r}", where=where) from error
+    return dict(body)
+
+
+def _pair(body: Mapping[str, Any]) -> tuple[str, ...]:
+    engine = "vllm" if "vllm" in body else "sglang"
+    keys = ("verl", engine, "form", "python", "glibc")
+    return (engine, *(str(body[key]) for key in keys))
+
+
+def _pair_of(fact: Fact) -> tuple[str, ...]:
+    cell = fact.cell
+    return (cell.engine, cell.verl, cell.release, cell.form.value, cell.python, cell.glibc)
+
+
+def _versions(fact: Fact) -> dict[str, str]:
+    return {**fact.axes, "verl": fact.cell.verl, fact.cell.engine: fact.cell.release}
+
+
+def _identity(versions: Mapping[str, str], python: str, glibc: str) -> tuple[Any, ...]:
+    kept = {name: version for name, version in versions.items() if name in AXES}
+    return python, glibc, tuple(sorted(kept.items()))
+
+
+def _by_versions(cells: Iterable[CellReport]) -> dict[tuple[Any, ...], CellReport]:
+    """Return the installed cells by the versions they hold; of two the one with more records."""
+    found: dict[tuple[Any, ...], CellReport] = {}
+    for each in cells:
+        if each.versions and not each.cell.overrides:
+            glibc = each.cell.platform.rpartition("manylinux_")[2].replace("_", ".")
+            key = _identity(each.versions, each.cell.python, glibc)
+            if key not in found or len(found[key].records) < len(each.records):
+                found[key] = each
+    return found
+
+
+def _judge(
+    fact: Fact,
+    *,
+    traps: tuple[Trap, ...],
+    rungs: SpaceRungs,
+    timeline: Mapping[str, Any] | None,
+    needs: Mapping[str, str],
+    installed: CellReport | None,
+) -> Place:
+    versions = _versions(fact)
+    imports, loads = rungs.imports(versions), rungs.loads(versions)
+    if fact.resolution is not Resolution.RESOLVED:
+        words = {Resolution.UNRESOLVABLE: "unresolvable", Resolution.ERRORED: "errored"}
+        word = words.get(fact.resolution, "untested")
+        refused = Rung.RESOLVES if word == "unresolvable" else None
+        return Place(fact=fact, word=word, highest=None, failed=refused, imports=imports)
+    said = {Rung.IMPORTS: _outcome(imports), Rung.LOADS: _outcome(loads)}
+    broken = any(each.weight == "broken" for each in traps)
+    failed = [rung for rung, word in said.items() if word == "failed"]
+    passed = [Rung.RESOLVES, *(rung for rung, word in said.items() if word == "passed")]
+    conditions = _conditions(traps, needs) if len(passed) > 1 else ()
+    if failed or broken:
+        word = "incompatible"
+    elif len(passed) == 1:
+        word = "untested"
+    else:
+        word = "conditional" if conditions else "compatible"
+    today = fact.cell.when.value == "today"
+    place = Place(
+        fact=fact,
+        word=word,
+        highest=max(passed, key=lambda rung: rung.order),
+        failed=failed[0] if failed else (Rung.RESOLVES if broken else None),
+        conditions=conditions if word == "conditional" else (),
+        traps=traps,
+        imports=imports,
+        loads=loads,
+        turns=tuple(timeline.get("turns", ())) if timeline and today else (),
+    )
+    return _with_install(place, installed)
+
+
+def _with_install(place: Place, installed: CellReport | None) -> Place:
+    """Return *place* with the verdict of an installed cell that holds the same versions."""
+    if installed is None or not installed.records:
+        return place
+    verdict = installed.verdict
+    word = verdict.kind.value
+    if word == "untested":
+        return place
+    return Place(
+        fact=place.fact,
+        word=word,
+        highest=verdict.highest,
+        failed=verdict.failed[0] if verdict.failed else None,
+        conditions=verdict.conditions,
+        traps=place.traps,
+        imports=place.imports,
+        loads=place.loads,
+        turns=place.turns,
+        installed=installed,
+    )
+
+
+def _outcome(fact: RungFact | None) -> str:
+    return fact.outcome if fact is not None else "untested"
+
+
+def _conditions(traps: Iterable[Trap], needs: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what would avoid each trap that may spring; an unknown way out names the trap."""
+    return tuple(
+        dict.fromkeys(
+            needs.get(each.code, each.code)
+            for each in traps
+            if each.weight == "suspect" and each.code not in _NO_CONDITION
+        )
+    )
