@@ -40,14 +40,7 @@ def change_commands(
     candidate = choice.candidate
     if not installed:
         return tuple(_fresh(candidate))
-    gone = [name for name, _, after in choice.changes if after is None]
-    pins = [f"{name}=={after}" for name, _, after in choice.changes if after is not None]
-    moved = {name: str(after) for name, _, after in choice.changes if after is not None}
-    kept = {name: version for name, version in installed.items() if name not in gone}
-    pins += [
-        f"{name}=={version}"
-        for name, version in needed_beside({**kept, **moved}, candidate, failures=failures)
-    ]
+    pins, gone = changed_pins(choice, installed=installed, failures=failures)
     where = ["--python", python] if python else []
     commands = []
     if gone:
@@ -60,6 +53,21 @@ def change_commands(
         newest = _newest(candidate)
         commands.append(shlex.join(["uv", "pip", "install", *where, *newest, *pins]))
     return tuple(commands)
+
+
+def changed_pins(
+    choice: Choice,
+    *,
+    installed: Mapping[str, str],
+    failures: Sequence[tuple[str, str, Mapping[str, str]]],
+) -> tuple[list[str], list[str]]:
+    """Return what to install, as exact requirements, and what to remove beforehand."""
+    gone = [name for name, _, after in choice.changes if after is None]
+    pins = [f"{name}=={after}" for name, _, after in choice.changes if after is not None]
+    moved = {name: str(after) for name, _, after in choice.changes if after is not None}
+    kept = {name: version for name, version in installed.items() if name not in gone}
+    beside = needed_beside({**kept, **moved}, choice.candidate, failures=failures)
+    return [*pins, *(f"{name}=={version}" for name, version in beside)], gone
 
 
 def needed_beside(
@@ -106,13 +114,18 @@ def _fresh(candidate: Candidate) -> Iterator[str]:
     yield shlex.join(install)
 
 
-def _newest(candidate: Candidate) -> list[str]:
-    """Return the option that keeps out what came later than the set."""
+def newest_of(candidate: Candidate) -> str | None:
+    """Return the instant that keeps out what came later than the set; ``None`` if unknown."""
     try:
         day = dt.date.fromisoformat(candidate.as_of)
     except ValueError:
-        return []
-    return ["--exclude-newer", f"{day + _DAY}T00:00:00Z"]
+        return None
+    return f"{day + _DAY}T00:00:00Z"
+
+
+def _newest(candidate: Candidate) -> list[str]:
+    newest = newest_of(candidate)
+    return ["--exclude-newer", newest] if newest else []
 
 
 def _parsed(versions: Mapping[str, str]) -> Iterator[tuple[str, Version]]:

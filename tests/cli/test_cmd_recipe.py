@@ -19,7 +19,7 @@ from tests.tiny import TinyWorkspace, make_evidence
 if TYPE_CHECKING:
     from pathlib import Path
 
-WAY_OUT = ("recipe", "recommend")
+WAY_OUT = ("bisect", "recipe", "recommend", "repair")
 GOLDEN_CELL = "verl0.6.1-vllm0.11.0-numpy1.26.4-opencv4.9.0.80-uvloop0.21.0-python3.11-2025-11-20"
 
 
