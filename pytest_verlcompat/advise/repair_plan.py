@@ -33,8 +33,8 @@ ANCHORS = ("verl", "vllm", "sglang", "torch")
 """What a training was chosen for; a repair moves the rest around them where it can."""
 
 _TIMEOUT_S = 600.0
-_INSTALL = re.compile(r"(?:uv )?pip install (?P<words>[^\n|;&<>$`]+)")
-_UNINSTALL = re.compile(r"(?:uv )?pip uninstall (?:-y )?(?P<words>[^\n|;&<>$`]+)")
+_INSTALL = re.compile(r"(?:uv )?pip install (?P<words>.+)")
+_UNINSTALL = re.compile(r"(?:uv )?pip uninstall (?:-y )?(?P<words>.+)")
 _MOVE = re.compile(r"^ (?P<sign>[-+~]) (?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)", re.MULTILINE)
 
 
@@ -108,6 +108,8 @@ def make_plan(idea: Idea, ground: Ground, inventory: Inventory) -> Plan | str:
         commands.append(("pip", "uninstall", *removals))
     words = ("pip", "install", *_options(idea), *idea.requirements)
     words += tuple(_anchors(idea, ground, inventory))
+    if len(words) == len(("pip", "install", *_options(idea))):
+        return f"{idea.title}: nothing is left to be asked for"
     ended = call_uv([*words, "--dry-run", "--python", str(ground.python)], timeout_s=_TIMEOUT_S)
     if ended.exit_status != 0:
         if ended.index_unreachable:
