@@ -35,6 +35,9 @@ ANCHORS = ("verl", "vllm", "sglang", "torch")
 _TIMEOUT_S = 600.0
 _INSTALL = re.compile(r"(?:uv )?pip install (?P<words>.+)")
 _UNINSTALL = re.compile(r"(?:uv )?pip uninstall (?:-y )?(?P<words>.+)")
+_OPTIONS = {"--force-reinstall", "--no-deps", "--upgrade"}
+"""Of no use here: uv is told every version that matters, and asked for what they need."""
+
 _MOVE = re.compile(r"^ (?P<sign>[-+~]) (?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)", re.MULTILINE)
 
 
@@ -179,7 +182,8 @@ def _parsed(text: str, ground: Ground) -> tuple[list[str], list[str]] | None:
         if match is None:
             return None
         try:
-            names = [Requirement(word) for word in shlex.split(match["words"])]
+            words = [word for word in shlex.split(match["words"]) if word not in _OPTIONS]
+            names = [Requirement(word) for word in words]
         except (InvalidRequirement, ValueError):
             return None
         if any(each.url or canonicalize_name(each.name) in ground.kept_names for each in names):

@@ -41,6 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--publish", action="store_true", help="write to reports/recipes/<cell id>/"
     )
+    parser.add_argument(
+        "--check", action="store_true", help="with --publish: write nothing, say what differs"
+    )
     parser.add_argument("--lock", type=Path, metavar="FILE", help="a lock of your own instead")
     parser.add_argument("--python", metavar="3.12", help="minor version that --lock was made for")
     parser.add_argument("--platform", metavar="TRIPLE", help="platform that --lock was made for")
