@@ -89,6 +89,8 @@ def _write(
     recipes: Sequence[tuple[Cell, Lock, tuple[str, ...]]],
     args: argparse.Namespace,
 ) -> None:
+    if args.check and not args.publish:
+        raise UsageError("--check compares what --publish wrote; give both")
     if args.publish and any(kind.asks_index for kind in kinds):
         raise UsageError("a pylock.toml names addresses of your index, so it is not published")
     if args.output is None:
@@ -97,26 +99,47 @@ def _write(
         ((cell, lock, notes),) = recipes
         print(write_recipe(kinds[0], cell, lock, notes=notes), end="")
         return
+    differs = []
     for cell, lock, notes in recipes:
         several = args.publish or len(recipes) > 1
         folder = args.output / cell.id if several else args.output
         for kind in kinds:
-            _write_one(kind, folder, (cell, lock, notes), may_lack=not args.kind)
+            text = _text(kind, (cell, lock, notes), may_lack=not args.kind)
+            path = folder / kind.filename
+            if text is not None and args.check:
+                differs += [] if _holds(path, text) else [path]
+            elif text is not None:
+                _save(path, text)
+    if args.check and differs:
+        names = ", ".join(str(path.relative_to(args.output)) for path in differs[:3])
+        raise LockError(
+            f"{len(differs)} recipes are not what the evidence gives ({names}); run: "
+            "verlcompat recipe --publish",
+            where="reports/recipes",
+        )
 
 
-def _write_one(
-    kind: Kind, folder: Path, recipe: tuple[Cell, Lock, tuple[str, ...]], *, may_lack: bool
-) -> None:
+def _text(kind: Kind, recipe: tuple[Cell, Lock, tuple[str, ...]], *, may_lack: bool) -> str | None:
+    """Return the recipe; ``None`` where the lock has nothing to start, which is said."""
     cell, lock, notes = recipe
     try:
-        text = write_recipe(kind, cell, lock, notes=notes)
+        return write_recipe(kind, cell, lock, notes=notes)
     except LockError as error:
         if not may_lack or lock.explanation is not None:
             raise
         print(f"{kind.name}: left out: {error}", file=sys.stderr)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / kind.filename
+        return None
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_text(encoding="utf-8") == text
+    except OSError:
+        return False
+
+
+def _save(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     written = path.with_name(f".{path.name}.new")
     written.write_text(text, encoding="utf-8")
     written.chmod(0o755 if text.startswith("#!") else 0o644)

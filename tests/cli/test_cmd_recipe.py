@@ -104,6 +104,7 @@ def test_every_kind_is_written_that_the_lock_allows(
         ("recipe no-such-cell --kind env", UsageError),
         ("recipe --lock no-such-file.txt --python 3.12 --kind env", LockError),
         ("recipe --publish --kind pylock", UsageError),
+        ("recipe CELL --kind env --check", UsageError),
         ("recipe CELL --kind slurm", LockError),
     ],
 )
@@ -142,3 +143,19 @@ def test_published_recipes_name_no_place_on_the_net() -> None:
 
     assert files
     assert not [path for path in files if "://" in path.read_text("utf-8")]
+
+
+def test_published_recipes_are_compared_with_what_the_evidence_gives(
+    tiny_workspace: TinyWorkspace,
+) -> None:
+    """A recipe that somebody edited is no recipe of ours any more."""
+    cell_id = locked_cell(tiny_workspace)
+    words = ["recipe", "--publish", "--root", str(tiny_workspace.root)]
+    main(words)
+
+    same = main([*words, "--check"])
+    path = tiny_workspace.workspace.reports / "recipes" / cell_id / "install.sh"
+    path.write_text(path.read_text("utf-8") + "rm -rf /\n", "utf-8")
+    edited = main([*words, "--check"])
+
+    assert (same, edited) == (0, 4)

@@ -1,8 +1,9 @@
 """Broken environments, one per known failure that needs no GPU, really repaired.
 
 Each starts from a locked cell that works, is broken as users break it, and has to be green
-afterwards. A row that is there already is not made again; VERLCOMPAT_AGAIN=1 makes all. All of them take half an hour; some at a
-time: ``pytest -m truth tests/truth/test_repair_truth.py -k pyarrow``.
+afterwards. A row that is there already is not made again; VERLCOMPAT_AGAIN=1 makes all.
+All of them take half an hour; some at a time:
+``pytest -m truth tests/truth/test_repair_truth.py -k pyarrow``.
 """
 
 from __future__ import annotations
