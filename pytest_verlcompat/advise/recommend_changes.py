@@ -6,9 +6,8 @@ import datetime as dt
 import shlex
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
-
 from pytest_verlcompat.issues.facts import Facts, Holds, holds
+from pytest_verlcompat.recipes.settings import parsed_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -91,7 +90,7 @@ def _moves(
     candidate: Candidate,
     failures: Sequence[tuple[str, str, Mapping[str, str]]],
 ) -> Iterator[tuple[str, str]]:
-    facts = Facts(versions=dict(_parsed(present)), complete=True)
+    facts = Facts(versions=dict(parsed_versions(present)), complete=True)
     for _, _, condition in failures:
         if holds(condition, facts) is Holds.YES:
             for name in condition:
@@ -126,11 +125,3 @@ def newest_of(candidate: Candidate) -> str | None:
 def _newest(candidate: Candidate) -> list[str]:
     newest = newest_of(candidate)
     return ["--exclude-newer", newest] if newest else []
-
-
-def _parsed(versions: Mapping[str, str]) -> Iterator[tuple[str, Version]]:
-    for name, text in versions.items():
-        try:
-            yield name, Version(text)
-        except InvalidVersion:
-            continue

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_verlcompat.advise.trap_record import FOLDER as TRAPS
 from pytest_verlcompat.advise.trap_record import load_caught
 from pytest_verlcompat.issues.catalogue import load_catalogue
-from pytest_verlcompat.issues.facts import Facts, Holds, holds, parse_version
+from pytest_verlcompat.issues.facts import Facts, Holds, holds
 from pytest_verlcompat.model.outcome import Outcome
+from pytest_verlcompat.recipes.settings import parsed_versions
 from pytest_verlcompat.resolve.ledger import AXES, Ledger
 from pytest_verlcompat.resolve.question import Resolution
 
@@ -148,8 +149,7 @@ def _failing(
     """Return the known failures that *versions* certainly lead to, as broken rules."""
     key = tuple(sorted(versions.items()))
     if key not in known:
-        parsed = {name: parse_version(text) for name, text in key}
-        facts = Facts(versions={name: found for name, found in parsed.items() if found})
+        facts = Facts(versions=dict(parsed_versions(versions)))
         known[key] = tuple(
             (code, "broken", title)
             for code, title, condition in failures

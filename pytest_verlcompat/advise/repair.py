@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -135,7 +134,13 @@ def better(before: Health, after: Health) -> bool:
 
 
 def try_plan(
-    plan: Plan, ground: Ground, *, before: Health, clinic: Clinic, into: Path | None
+    plan: Plan,
+    ground: Ground,
+    *,
+    before: Health,
+    clinic: Clinic,
+    into: Path | None,
+    first: bool = True,
 ) -> Trial:
     """Return how *plan* went; the environment changes only if nothing is worse afterwards.
 
@@ -145,6 +150,7 @@ def try_plan(
         before: How it was.
         clinic: Examines the copy.
         into: Where the repaired copy stays; ``None`` puts it in the original's place.
+        first: Keep what was there; false for a further step, whose original is kept already.
     """
     started = time.monotonic()
     with hold(_lock_of(ground), say=clinic.say):
@@ -160,8 +166,9 @@ def try_plan(
                 after = clinic.examine(copy / "bin" / ground.python.name)
                 problem = _objection(before, after)
             if not problem:
-                _finish(ground, copy, into=into)
-                accepted = True
+                accepted = True  # from here on it is no leftover any more
+                if into is None:
+                    put_into_place(ground, copy, keep=first)
             duration_s = time.monotonic() - started
             return Trial(plan=plan, after=after, problem=problem, duration_s=duration_s)
         finally:
@@ -190,17 +197,24 @@ def _objection(before: Health, after: Health) -> str:
     return "" if better(before, after) else "nothing was better afterwards"
 
 
-def _finish(ground: Ground, copy: Path, *, into: Path | None) -> None:
-    if into is not None:
-        return
+def put_into_place(ground: Ground, copy: Path, *, keep: bool) -> None:
+    """Let *copy* be the environment; keep what was there beside it, or remove it.
+
+    Raises:
+        EnvironmentBuildError: If it cannot be put there; the environment is as it was.
+    """
     point_scripts(copy, old=copy, new=ground.prefix)
-    old = old_place(ground)
-    shutil.rmtree(old, ignore_errors=True)
-    exchange(ground.prefix, copy)
-    with contextlib.suppress(OSError):
+    try:
+        exchange(ground.prefix, copy)
+    except EnvironmentBuildError:
+        shutil.rmtree(copy, ignore_errors=True)
+        raise
+    old = old_place(ground)  # what is at *copy* now is the environment as it was
+    if keep:
+        shutil.rmtree(old, ignore_errors=True)
         copy.rename(old)
-    if not ground.python.exists():  # never seen; says so rather than leave it unsaid
-        raise EnvironmentBuildError("is not in its place", where=str(ground.python))
+    else:
+        shutil.rmtree(copy, ignore_errors=True)
 
 
 def _lock_of(ground: Ground) -> Path:

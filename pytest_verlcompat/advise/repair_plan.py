@@ -76,26 +76,28 @@ def find_faults(inventory: Inventory) -> tuple[Advice, ...]:
     return tuple(each for each in find_advice(inventory) if each.level is Level.BREAKS)
 
 
-def remedies(faults: Iterable[Advice], ground: Ground) -> Idea | None:
-    """Return one idea made of the first remedy of each fault that only installs or removes."""
-    wanted: list[str] = []
-    removed: list[str] = []
-    titles = []
+def remedies(faults: Iterable[Advice], ground: Ground) -> Iterator[Idea]:
+    """Yield ideas made of the first remedy of each fault that only installs or removes.
+
+    All of them first; then without one each, because the remedy of one fault may be what makes
+    that of another needless, or stand against it.
+    """
+    found: dict[str, tuple[list[str], list[str]]] = {}
     for fault in faults:
-        found = next(
-            (each for text in fault.remedies if (each := _parsed(text, ground)) is not None), None
+        for text in fault.remedies:
+            parsed = _parsed(text, ground)
+            if parsed is not None:
+                found.setdefault(fault.code, parsed)
+    groups = [tuple(found)]
+    groups += [tuple(code for code in found if code != out) for out in reversed(found)]
+    for codes in dict.fromkeys(group for group in groups if group):
+        wanted = [text for code in codes for text in found[code][0]]
+        removed = [name for code in codes for name in found[code][1]]
+        yield Idea(
+            title=f"remedies of {', '.join(codes)}",
+            requirements=tuple(dict.fromkeys(wanted)),
+            removals=tuple(dict.fromkeys(removed)),
         )
-        if found is not None:
-            titles.append(fault.code)
-            wanted += found[0]
-            removed += found[1]
-    if not titles:
-        return None
-    return Idea(
-        title=f"remedies of {', '.join(titles)}",
-        requirements=tuple(dict.fromkeys(wanted)),
-        removals=tuple(dict.fromkeys(removed)),
-    )
 
 
 def make_plan(idea: Idea, ground: Ground, inventory: Inventory) -> Plan | str:

@@ -53,6 +53,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Return 0 when everything asked for was written."""
     kinds = find_kinds(args.kind, kinds=list_kinds())
+    if args.publish and not args.kind:
+        kinds = tuple(kind for kind in kinds if kind.published)
     if args.lock is not None:
         if args.cell:
             raise UsageError("give a cell id or --lock FILE, not both")

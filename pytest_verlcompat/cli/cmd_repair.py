@@ -71,10 +71,10 @@ def execute(args: argparse.Namespace) -> int:
     )
     first = clinic.examine(ground.python)
     last = first
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         if last.is_green:
             break
-        after = _round(ground, last, clinic, into=into, workspace=workspace)
+        after = _round(ground, last, clinic, into=into, workspace=workspace, first=number == 0)
         if after is None:
             break
         last = after
@@ -102,6 +102,7 @@ def _round(
     *,
     into: Path | None,
     workspace: Workspace,
+    first: bool,
 ) -> Health | None:
     """Return how it is after the first plan that was accepted; ``None`` if none was."""
     inventory = read_inventory(ground.python, environ=os.environ)
@@ -111,7 +112,7 @@ def _round(
             print(f"left out: {made}")
             continue
         print(render_plan(made, ground), flush=True)
-        trial = try_plan(made, ground, before=before, clinic=clinic, into=into)
+        trial = try_plan(made, ground, before=before, clinic=clinic, into=into, first=first)
         if not trial.problem:
             print(f"done in {trial.duration_s:.1f} s")
             return trial.after

@@ -24,9 +24,7 @@ _CHOSEN = ("verl", "vllm", "sglang")
 
 def find_ideas(inventory: Inventory, ground: Ground, workspace: Workspace) -> Iterator[Idea]:
     """Yield ways to repair, the one that changes least first."""
-    mended = remedies(find_faults(inventory), ground)
-    if mended is not None:
-        yield mended
+    yield from remedies(find_faults(inventory), ground)
     yield Idea(title="what the metadata asks for", requirements=())
     if workspace.evidence.is_dir():
         yield from _sets(inventory, ground, workspace)

@@ -15,6 +15,7 @@ from pytest_verlcompat.resolve.lock import Lock
 from pytest_verlcompat.resolve.question import DEFAULT_PLATFORM, parse_requirements
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _TARGET = re.compile(
@@ -46,14 +47,13 @@ def load_foreign_lock(path: Path, *, python: str | None, platform: str | None) -
     if python is None:
         raise LockError("does not say for which Python; add --python 3.12", where=path.name)
     platform = _platform(text, platform or (target["platform"] if target else None), path.name)
-    asked = header.get("asked", "").split() if target else []
     versions = {pin.name: pin.version for pin in pins}
-    named = [f"{name}=={versions[name]}" for name in ("verl", "vllm", "sglang") if name in versions]
+    asked = header.get("asked", "").split() if target else _asked(versions)
     cell = Cell(
         id=re.sub(r"[^a-z0-9.+-]+", "-", path.stem.lower()).strip("-.") or "lock",
         title=f"The lock {path.name}",
         values={},
-        requirements=parse_requirements(asked or named or [pin.text for pin in pins]),
+        requirements=parse_requirements(asked),
         overrides=parse_requirements(header.get("overrides", "").split() if target else []),
         python=python,
         platform=platform,
@@ -70,6 +70,12 @@ def load_foreign_lock(path: Path, *, python: str | None, platform: str | None) -
         path=path,
     )
     return cell, lock
+
+
+def _asked(versions: Mapping[str, str]) -> list[str]:
+    """Return what was asked for, as far as a lock shows it: verl and engine, or everything."""
+    chosen = [name for name in ("verl", "vllm", "sglang") if name in versions]
+    return [f"{name}=={versions[name]}" for name in chosen or versions]
 
 
 def _platform(text: str, stated: str | None, where: str) -> str:

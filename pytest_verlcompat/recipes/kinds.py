@@ -2,7 +2,8 @@
 
 A kind is a module ``render_<kind>.py`` with ``FILENAME`` and ``render(cell, lock) -> str``. The
 first line of its docstring says what it is for. ``ASKS_INDEX = True`` marks one that is made
-on request only, because it needs the index and names addresses of it.
+on request only, because it needs the index and names addresses of it; ``PUBLISHED = True`` one
+that is kept under ``reports/recipes/``.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Kind:
     title: str
     filename: str
     asks_index: bool
+    published: bool
+    """Whether it is kept under ``reports/recipes/``; the others are made on request."""
     render: Callable[[Cell, Lock], str]
 
 
@@ -53,6 +56,7 @@ def list_kinds() -> tuple[Kind, ...]:
                 title=(module.__doc__ or "").strip().splitlines()[0],
                 filename=module.FILENAME,
                 asks_index=getattr(module, "ASKS_INDEX", False),
+                published=getattr(module, "PUBLISHED", False),
                 render=module.render,
             )
         )

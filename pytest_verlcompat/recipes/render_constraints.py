@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.resolve.lock import Lock
 
 FILENAME = "constraints.txt"
+PUBLISHED = True
 
 
 def render(cell: Cell, lock: Lock) -> str:

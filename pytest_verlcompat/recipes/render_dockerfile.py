@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.resolve.lock import Lock
 
 FILENAME = "Dockerfile"
+PUBLISHED = True
 _UV = re.compile(r"uv (?P<version>\d+\.\d+\.\d+)")
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.resolve.lock import Lock
 
 FILENAME = "env.sh"
+PUBLISHED = True
 _HARD_LIMIT = "ulimit -Hn"
 
 

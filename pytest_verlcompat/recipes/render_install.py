@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.resolve.lock import Lock
 
 FILENAME = "install.sh"
+PUBLISHED = True
 TEMPLATES = Path(__file__).parent / "templates"
 _MIB_EACH = 60
 _MIB_TORCH = 6000

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.resolve.lock import Lock
 
 FILENAME = "overrides.txt"
+PUBLISHED = True
 
 
 def render(cell: Cell, lock: Lock) -> str:

@@ -49,7 +49,7 @@ class Setting:
 def find_settings(versions: Mapping[str, str], *, python: str) -> tuple[Setting, ...]:
     """Return what to set and unset for that stack, by the first entry that speaks of it."""
     facts = Facts(
-        versions=dict(_parsed(versions)), complete=True, numbers={"python": Version(python)}
+        versions=dict(parsed_versions(versions)), complete=True, numbers={"python": Version(python)}
     )
     found: dict[str, Setting] = {}
     for entry in load_catalogue():
@@ -59,7 +59,8 @@ def find_settings(versions: Mapping[str, str], *, python: str) -> tuple[Setting,
     return tuple(found.values())
 
 
-def _parsed(versions: Mapping[str, str]) -> Iterator[tuple[str, Version]]:
+def parsed_versions(versions: Mapping[str, str]) -> Iterator[tuple[str, Version]]:
+    """Yield name and version of those that have one a rule can compare."""
     for name, text in versions.items():
         try:
             yield name, Version(text)

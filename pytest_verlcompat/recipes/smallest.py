@@ -40,6 +40,40 @@ rows = [
 ]
 datasets.Dataset.from_list(rows).to_parquet(sys.argv[1])"""
 
+_FIXED = {
+    "algorithm.adv_estimator": "grpo",
+    "algorithm.use_kl_in_reward": "False",
+    "data.train_files": '"$DATA"',
+    "data.val_files": '"$DATA"',
+    "data.train_batch_size": str(_BATCH),
+    "data.max_prompt_length": "128",
+    "data.max_response_length": "128",
+    "actor_rollout_ref.model.path": '"$MODEL"',
+    "actor_rollout_ref.model.use_remove_padding": "False",
+    "++actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
+    "actor_rollout_ref.actor.strategy": "fsdp",
+    "actor_rollout_ref.actor.optim.lr": "1e-6",
+    "actor_rollout_ref.actor.ppo_mini_batch_size": str(_BATCH),
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": "2",
+    "actor_rollout_ref.actor.use_kl_loss": "False",
+    "actor_rollout_ref.rollout.name": "",
+    "actor_rollout_ref.rollout.n": "4",
+    "actor_rollout_ref.rollout.tensor_model_parallel_size": "1",
+    "actor_rollout_ref.rollout.gpu_memory_utilization": "0.4",
+    "actor_rollout_ref.rollout.enforce_eager": "True",
+    "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu": "2",
+    "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu": "2",
+    "trainer.nnodes": "1",
+    "trainer.n_gpus_per_node": "1",
+    "trainer.logger": "'[console]'",
+    "trainer.save_freq": "-1",
+    "trainer.test_freq": "-1",
+    "trainer.val_before_train": "False",
+    "trainer.total_epochs": "3",
+    "trainer.total_training_steps": "3",
+}
+"""What every release of verl from the oldest on knows, as it is typed; the engine is filled in."""
+
 
 def settings(verl: str, engine: str) -> dict[str, str]:
     """Return keys and values for that release of verl, in the order they are written.
@@ -53,38 +87,7 @@ def settings(verl: str, engine: str) -> dict[str, str]:
         raise LockError(f"verl {verl!r} is not a release") from error
     if release < _OLDEST:
         raise LockError(f"verl {verl} is older than {_OLDEST}; no smallest start is known for it")
-    return {
-        "algorithm.adv_estimator": "grpo",
-        "algorithm.use_kl_in_reward": "False",
-        "data.train_files": '"$DATA"',
-        "data.val_files": '"$DATA"',
-        "data.train_batch_size": str(_BATCH),
-        "data.max_prompt_length": "128",
-        "data.max_response_length": "128",
-        "actor_rollout_ref.model.path": '"$MODEL"',
-        "actor_rollout_ref.model.use_remove_padding": "False",
-        "++actor_rollout_ref.model.override_config.attn_implementation": "sdpa",
-        "actor_rollout_ref.actor.strategy": "fsdp",
-        "actor_rollout_ref.actor.optim.lr": "1e-6",
-        "actor_rollout_ref.actor.ppo_mini_batch_size": str(_BATCH),
-        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": "2",
-        "actor_rollout_ref.actor.use_kl_loss": "False",
-        "actor_rollout_ref.rollout.name": engine,
-        "actor_rollout_ref.rollout.n": "4",
-        "actor_rollout_ref.rollout.tensor_model_parallel_size": "1",
-        "actor_rollout_ref.rollout.gpu_memory_utilization": "0.4",
-        "actor_rollout_ref.rollout.enforce_eager": "True",
-        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu": "2",
-        "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu": "2",
-        "trainer.nnodes": "1",
-        "trainer.n_gpus_per_node": "1",
-        "trainer.logger": "'[console]'",
-        "trainer.save_freq": "-1",
-        "trainer.test_freq": "-1",
-        "trainer.val_before_train": "False",
-        "trainer.total_epochs": "3",
-        "trainer.total_training_steps": "3",
-    }
+    return {**_FIXED, "actor_rollout_ref.rollout.name": engine}
 
 
 def start_lines(cell: Cell, lock: Lock) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_verlcompat.resolve.lock import make_lock
-from tests.resolve.simple_site import SimpleSite, serve
+from tests.resolve.simple_site import SimpleSite, serve, use_alone
 from tests.tiny import MINOR, TinyWorkspace
 
 if TYPE_CHECKING:
@@ -23,19 +23,13 @@ PROBE = f"""
         raise RuntimeError("alpha is too new")
     return {{}}
 """
-_SETTINGS = ("UV_NO_INDEX", "UV_FIND_LINKS", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX_URL")
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleSite]:
     """Yield an index with ten releases of alpha, one a day, and beta that takes any."""
     with serve(tmp_path / "files") as found:
-        for name in _SETTINGS:
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("UV_DEFAULT_INDEX", found.index_url)
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
-        monkeypatch.setenv("VERLCOMPAT_CACHE_DIR", str(tmp_path / "cache"))
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        use_alone(found, monkeypatch, scratch=tmp_path)
         for minor in range(10):
             found.add("alpha", f"1.{minor}", uploaded=f"2025-03-{minor + 1:02d}")
         found.add("beta", "1.0", requires=["alpha"], uploaded="2025-01-01")

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_verlcompat.advise.inventory import read_inventory
+from pytest_verlcompat.advise.repair import old_place, put_into_place
 from pytest_verlcompat.advise.repair_copy import copy_environment, exchange, point_scripts
 from pytest_verlcompat.advise.repair_patient import is_marked_managed, refuse_if_owned, survey
 from pytest_verlcompat.environments.installed import installed_versions
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.resolve.uv import call_uv, find_uv
-from tests.resolve.simple_site import SimpleSite, serve
+from tests.resolve.simple_site import SimpleSite, serve, use_alone
 from tests.tiny import MINOR, TinyWorkspace
 
 if TYPE_CHECKING:
@@ -43,13 +44,7 @@ NEEDS_NEW = """
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleSite]:
     """Yield an index of tiny verl and transformers that is all there is."""
     with serve(tmp_path / "files") as found:
-        for name in [name for name in os.environ if name.startswith("UV_")]:
-            monkeypatch.delenv(name)
-        monkeypatch.setenv("UV_DEFAULT_INDEX", found.index_url)
-        monkeypatch.setenv("UV_NO_CONFIG", "1")
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
-        monkeypatch.setenv("VERLCOMPAT_CACHE_DIR", str(tmp_path / "cache"))
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        use_alone(found, monkeypatch, scratch=tmp_path)
         found.add("verl", "0.6.1", requires=["transformers", "extra"])
         for version in ("4.57.1", "5.1.0"):
             found.add("transformers", version)
@@ -345,3 +340,39 @@ def test_scripts_follow_the_folder_and_nothing_else(tmp_path: Path) -> None:
 
     assert (copy / "bin" / "tool").read_text() == f"#!{copy}/bin/python\nx = '{prefix}2/y'\n"
     assert (prefix / "bin" / "tool").read_text().startswith(f"#!{prefix}/bin/python")
+
+
+def test_second_step_keeps_the_original_and_not_what_was_between(
+    broken: Path, tmp_path: Path
+) -> None:
+    """What lies beside the environment is how it was before anything was done."""
+    ground = survey(read_inventory(broken / "bin" / "python", environ={}))
+    for number, step in enumerate(("first", "second")):
+        copy = tmp_path / f"copy-{step}"
+        copy_environment(broken, copy)
+        (copy / "state").write_text(step)
+
+        put_into_place(ground, copy, keep=number == 0)
+
+        assert (broken / "state").read_text() == step
+        assert not copy.exists()
+    assert not (old_place(ground) / "state").exists()
+
+
+def test_remedies_that_exclude_each_other_are_left_out_one_by_one(
+    workspace: TinyWorkspace, site: SimpleSite, broken: Path
+) -> None:
+    """What mends one fault may be needless once another one is mended."""
+    site.add("huggingface_hub", "0.36.0")
+    site.add("huggingface_hub", "1.5.0")
+    site.pages["transformers"].clear()
+    site.add("transformers", "4.57.2", requires=["huggingface-hub<1.0"])
+    install(broken, "huggingface-hub==0.36.0")
+
+    ended = repair(workspace, broken, "--apply")
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "left out: remedies of VC069, VC080: uv says no" in ended.stdout
+    assert ended.stdout.count("Plan:") == 1
+    assert versions(broken)["transformers"] == "4.57.2"
+    assert versions(broken)["huggingface-hub"] == "0.36.0"

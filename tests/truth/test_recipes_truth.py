@@ -7,7 +7,6 @@ at any time: ``pytest -m truth tests/truth/test_recipes_truth.py -k sglang``.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -29,7 +28,7 @@ from pytest_verlcompat.recipes.smallest import settings
 from pytest_verlcompat.resolve.lock import Lock, load_lock, make_lock
 from pytest_verlcompat.resolve.uv import find_uv
 from tests.conftest import ROOT
-from tests.figures import FOLDER, write_figures
+from tests.figures import known_rows, write_figures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,15 +92,6 @@ def cells() -> dict[str, Cell | None]:
     return {**dict.fromkeys(DECLARED), **{cell.id: cell for cell in MADE}}
 
 
-def known_rows() -> dict[str, dict[str, object]]:
-    """Return the rows that were made before, by cell."""
-    try:
-        body = json.loads((FOLDER / f"{NAME}.json").read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    return {str(row["what"]): row for row in body["rows"]}
-
-
 def locked(cell_id: str, folder: Path) -> tuple[Cell, Lock]:
     """Return cell and lock; one that no file declares is resolved as of its day."""
     cell = cells()[cell_id]
@@ -115,7 +105,7 @@ def locked(cell_id: str, folder: Path) -> tuple[Cell, Lock]:
 def test_recipe_makes_an_environment_that_works(cell_id: str, tmp_path: Path) -> None:
     """install.sh in a clean folder, then the static checks and every CPU probe."""
     cell, lock = locked(cell_id, tmp_path / "locks")
-    before = known_rows().get(cell_id)
+    before = known_rows(NAME).get(cell_id)
     if before and before["lock"] == lock.sha256[:12] and not os.environ.get("VERLCOMPAT_AGAIN"):
         pytest.skip(f"lacks a reason to do it again: its row is in {NAME}.json")
     if shutil.disk_usage(tmp_path).free < FREE_BYTES:
@@ -157,7 +147,7 @@ def test_recipe_makes_an_environment_that_works(cell_id: str, tmp_path: Path) ->
         "failed": ", ".join(health.failed) or "none",
         "skipped": len(health.records) - len(spoken) - len(health.failed),
     }
-    rows = [*(each for each in known_rows().values() if each["what"] != cell_id), row]
+    rows = [*(each for each in known_rows(NAME).values() if each["what"] != cell_id), row]
     write_figures(
         NAME,
         title="Recipes really run in clean environments, then the CPU rungs",

@@ -9,7 +9,6 @@ All of them take half an hour; some at a time:
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 import subprocess
@@ -25,7 +24,7 @@ from pytest_verlcompat.matrix.load import load_matrix
 from pytest_verlcompat.resolve.lock import load_lock
 from pytest_verlcompat.resolve.uv import call_uv
 from tests.conftest import ROOT
-from tests.figures import FOLDER, write_figures
+from tests.figures import known_rows, write_figures
 from tests.tiny import python_path
 
 if TYPE_CHECKING:
@@ -68,15 +67,6 @@ CASES = (
 )
 
 
-def known_rows() -> dict[str, dict[str, object]]:
-    """Return the rows that were measured before, by what was broken."""
-    try:
-        body = json.loads((FOLDER / f"{NAME}.json").read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    return {str(row["what"]): row for row in body["rows"]}
-
-
 def break_environment(case: Case, folder: Path) -> Path:
     """Return the interpreter of an environment that is broken as *case* says."""
     matrix = load_matrix(ROOT / "matrix")
@@ -99,7 +89,7 @@ def break_environment(case: Case, folder: Path) -> Path:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
 def test_broken_environment_is_green_after_repair(case: Case, tmp_path: Path) -> None:
     """Green afterwards, nothing worse, and how long it took."""
-    if case.name in known_rows() and not os.environ.get("VERLCOMPAT_AGAIN"):
+    if case.name in known_rows(NAME) and not os.environ.get("VERLCOMPAT_AGAIN"):
         pytest.skip(f"lacks a reason to do it again: {case.name} is in {NAME}.json")
     python = break_environment(case, tmp_path / "environments")
     probes = [word for name in case.probes for word in ("--probe", name)]
@@ -128,7 +118,7 @@ def test_broken_environment_is_green_after_repair(case: Case, tmp_path: Path) ->
         "green": ended.returncode == 0,
         "wall_s": round(wall_s, 1),
     }
-    rows = [*(each for each in known_rows().values() if each["what"] != case.name), row]
+    rows = [*(each for each in known_rows(NAME).values() if each["what"] != case.name), row]
     write_figures(
         NAME,
         title="Environments broken on purpose, and repaired",
