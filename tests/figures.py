@@ -90,6 +90,15 @@ def write_figures(
     return path
 
 
+def known_rows(name: str) -> dict[str, dict[str, Any]]:
+    """Return the rows that are in ``reports/figures/<name>.json`` already, by ``what``."""
+    try:
+        body = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return {row["what"]: row for row in body["rows"]}
+
+
 def _cpu_s() -> float:
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in spent)

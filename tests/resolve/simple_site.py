@@ -10,6 +10,7 @@ import hashlib
 import html
 import http.server
 import io
+import os
 import tarfile
 import threading
 import time
@@ -23,6 +24,8 @@ from tests.tiny import write_wheel
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    import pytest
 
 DAY = "2025-01-10"
 
@@ -157,6 +160,17 @@ class _Server(http.server.ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Stay silent about clients that hang up."""
+
+
+def use_alone(site: SimpleSite, monkeypatch: pytest.MonkeyPatch, *, scratch: Path) -> None:
+    """Make *site* all that uv and we are configured with, with caches of their own."""
+    for name in [name for name in os.environ if name.startswith("UV_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", site.index_url)
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(scratch / "uv-cache"))
+    monkeypatch.setenv("VERLCOMPAT_CACHE_DIR", str(scratch / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @contextlib.contextmanager

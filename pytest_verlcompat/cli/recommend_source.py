@@ -1,0 +1,92 @@
+"""Where a recommendation comes from: the index of what is known, and what is installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_verlcompat.advise.recommend_index import Index, index_key, load_index, save_index
+from pytest_verlcompat.errors import UsageError
+from pytest_verlcompat.issues.catalogue import ENTRIES
+from pytest_verlcompat.probes.registry import SCRIPTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_verlcompat.execute.workspace import Workspace
+
+_NAME = "recommend.json"
+
+
+def read_index(workspace: Workspace) -> Index:
+    """Return what the checkout knows, from the kept index where nothing has changed.
+
+    Raises:
+        UsageError: If there is no evidence there.
+    """
+    if not workspace.evidence.is_dir():
+        raise UsageError(
+            "holds no reports/evidence; run this in a checkout, or name one with --root",
+            where=str(workspace.root),
+        )
+    path = workspace.local / _NAME
+    key = index_key(_sources(workspace))
+    kept = load_index(path, key=key)
+    return kept or _made(workspace, path, key)
+
+
+def _made(workspace: Workspace, path: Path, key: str) -> Index:
+    from pytest_verlcompat.advise.recommend_index import build_index  # noqa: PLC0415 -- seldom
+    from pytest_verlcompat.cli.cmd_run import make_report  # noqa: PLC0415 -- used: costs time
+    from pytest_verlcompat.matrix.load import load_matrix  # noqa: PLC0415 -- to import
+
+    report = make_report(workspace, load_matrix(workspace.matrix))
+    index = build_index(report, ledger=workspace.evidence / "space")
+    save_index(index, path, key=key)
+    return index
+
+
+def _sources(workspace: Workspace) -> Iterator[Path]:
+    """Yield the files that the index follows from."""
+    yield from workspace.evidence.glob("*.jsonl")
+    yield from workspace.evidence.glob("space/**/*.jsonl")
+    yield from workspace.matrix.glob("*/*.toml")
+    yield from workspace.locks.glob("*/*.txt")
+    yield from SCRIPTS.glob("*.py")
+    yield from ENTRIES.glob("*.toml")
+    for room in ("checks", "wheels"):
+        yield from SCRIPTS.parent.parent.joinpath(room).glob("*.py")
+
+
+def installed_of(python: Path | None, *, report: Path | None) -> dict[str, Any]:
+    """Return limits and installed versions of an environment, or of a report about one.
+
+    Raises:
+        InterpreterMissingError: If there is no interpreter at *python*.
+        UsageError: If *report* is no report of the doctor.
+    """
+    if report is not None:
+        from pytest_verlcompat.advise.recommend_doctor import (  # noqa: PLC0415 -- seldom used
+            read_doctor_report,
+        )
+
+        told = read_doctor_report(report)
+        return {name: getattr(told, name) for name in told.__slots__}
+    from pytest_verlcompat.advise.recommend_doctor import capability_of  # noqa: PLC0415 -- seldom
+    from pytest_verlcompat.environments.installed import installed_versions  # noqa: PLC0415 -- used
+    from pytest_verlcompat.issues.installed import ask_interpreter  # noqa: PLC0415 -- the same
+    from pytest_verlcompat.process.inventory import describe_machine  # noqa: PLC0415 -- the same
+
+    assert python is not None  # noqa: S101 -- the caller gives one of the two
+    interpreter = ask_interpreter(python)
+    machine = describe_machine()
+    version = interpreter.version
+    return {
+        "python": f"{version.major}.{version.minor}" if version else None,
+        "glibc": machine.glibc,
+        "driver": machine.driver,
+        "gpu": machine.gpus[0].compute_capability or capability_of(machine.gpus[0].name)
+        if machine.gpus
+        else None,
+        "installed": installed_versions(interpreter.site_packages),
+    }

@@ -1,0 +1,58 @@
+# written by: verlcompat recipe verl0.6.1-vllm0.11.0-python3.11-2025-11-20 --kind env
+# lock: sha256 6a03f331e746ece6cbdb5211c090b09985dc5e2bbd58f3f3d3d963312d0064e6
+# made for: Python 3.11, x86_64-manylinux_2_35, as of 2025-11-20
+# verdict: compatible (up to cpu); The pair as it resolved the week verl 0.6.1 came out, Python 3.11
+# why: What a resolver picked that week works. uvloop 0.22.1 is among it, which raises where a loop
+# is asked for before one is set; verl 0.6.1 asks through a function of its own that makes one.
+# evidence: no GPU yet; rungs gpu and train are untested
+# shellcheck shell=sh disable=SC3045  # every sh of Linux has ulimit -n and -H
+# Source it: . ./env.sh On every node, before Ray is started: workers inherit what the shell had
+# that started Ray, not what the driver has.
+
+# VC088: VLLM_USE_V1 contradicts the engine verl builds. Cost: FlashAttention instead of the chosen
+# backend.
+export VLLM_USE_V1=1
+
+# VC088: VLLM_USE_V1 contradicts the engine verl builds. Cost: FlashAttention instead of the chosen
+# backend.
+case "${VLLM_ATTENTION_BACKEND:-}" in
+  XFORMERS) unset VLLM_ATTENTION_BACKEND ;;
+esac
+
+# VC099: Expandable segments and vLLM's memory pool exclude each other. Cost: more fragmentation in
+# training; also unset it where Ray was started.
+case "${PYTORCH_CUDA_ALLOC_CONF:-}" in
+  *expandable_segments:True*) unset PYTORCH_CUDA_ALLOC_CONF ;;
+esac
+
+# VC108: Ray's uv hook started the workers with another environment. Cost: none.
+export RAY_ENABLE_UV_RUN_RUNTIME_ENV=0
+
+# VC110: Workers import from another environment than the driver. Cost: restarts the cluster with
+# this interpreter; on every node.
+export PYTHONNOUSERSITE=1
+
+# VC110: Workers import from another environment than the driver. Cost: restarts the cluster with
+# this interpreter; on every node.
+unset PYTHONPATH
+
+# VC115: ROCR_VISIBLE_DEVICES is set beside CUDA_VISIBLE_DEVICES. Cost: none; before Ray is started,
+# on every node.
+unset ROCR_VISIBLE_DEVICES
+
+# VC118: The limit of open files is too low. Cost: none; in the shell that starts Ray, on every
+# node.
+# No higher than the hard limit, which only root may raise.
+verlcompat_files="$(ulimit -Hn)"
+[ "$verlcompat_files" = unlimited ] && verlcompat_files=65535
+[ "$verlcompat_files" -gt 65535 ] && verlcompat_files=65535
+ulimit -n "$verlcompat_files" || true
+unset verlcompat_files
+
+# VC139: HF_HUB_ENABLE_HF_TRANSFER is set and hf_transfer is not installed. Cost: slower downloads.
+case "${HF_HUB_ENABLE_HF_TRANSFER:-}" in
+  1) unset HF_HUB_ENABLE_HF_TRANSFER ;;
+esac
+
+# VC183: Weights are sent to the rollout while NCCL uses cuMem. Cost: none known.
+export NCCL_CUMEM_ENABLE=0
