@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,16 +9,14 @@ import pytest
 from pytest_verlcompat.checks.installed import CHECKS, InstalledCheck
 from pytest_verlcompat.model.codec import render_line
 from pytest_verlcompat.model.outcome import Outcome
-from pytest_verlcompat.probes.on_gpus import launch_on
 from pytest_verlcompat.probes.registry import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_verlcompat.model.evidence import Evidence
-    from pytest_verlcompat.probes.launch import Patient
-    from pytest_verlcompat.process.gpu_lease import GpuPool
+    from pytest_verlcompat.plugin.stack import VerlStack
 
 PROPERTY = "verlcompat"
 """Name under which a report carries its evidence."""
@@ -42,14 +38,12 @@ class Stack(pytest.Collector):
         self,
         subjects: Sequence[InstalledCheck | Probe],
         *,
-        patient: Callable[[], Patient],
-        gpus: GpuPool,
+        stack: VerlStack,
         logs: Path,
     ) -> None:
         """Say what to collect."""
         self._subjects = subjects
-        self._patient = patient
-        self._gpus = gpus
+        self._stack = stack
         self._logs = logs
 
     def collect(self) -> list[pytest.Item]:
@@ -57,7 +51,7 @@ class Stack(pytest.Collector):
         items: list[pytest.Item] = []
         for subject in self._subjects:
             item = SubjectItem.from_parent(self, name=subject.name)
-            item.prepare(subject, patient=self._patient, gpus=self._gpus, logs=self._logs)
+            item.prepare(subject, stack=self._stack, logs=self._logs)
             items.append(item)
         return items
 
@@ -69,38 +63,24 @@ class SubjectItem(pytest.Item):
         self,
         subject: InstalledCheck | Probe,
         *,
-        patient: Callable[[], Patient],
-        gpus: GpuPool,
+        stack: VerlStack,
         logs: Path,
     ) -> None:
         """Say what to run, on what."""
         self._subject = subject
-        self._patient = patient
-        self._gpus = gpus
+        self._stack = stack
         self._logs = logs
         self.add_marker("verlcompat")
 
     def runtest(self) -> None:
         """Run it; its outcome becomes pytest's."""
-        patient = self._patient()
-        missing = [name for name in self._subject.distributions if name not in patient.versions]
-        if missing:
-            pytest.skip(f"not installed: {', '.join(missing)}{_similar(missing, patient)}")
-        record = self._execute(patient)
+        record = self._stack.run(self._subject)
         self.user_properties.append((PROPERTY, render_line(record)))
         if record.outcome is Outcome.SKIPPED:
             pytest.skip(f"host lacks {', '.join(record.lacks)}")
         if record.outcome is not Outcome.PASSED:
             log = self._logs / f"{record.log_sha256}.log" if record.log_sha256 else None
             raise ProbeFailed(record, log=log)
-
-    def _execute(self, patient: Patient) -> Evidence:
-        if isinstance(self._subject, Probe):
-            return launch_on(self._gpus, self._subject, patient, logs=self._logs)
-        record = self._subject.run(patient.python, machine=patient.machine)
-        return dataclasses.replace(
-            record, lock_sha256=patient.lock_sha256, interpreter=patient.interpreter
-        )
 
     def repr_failure(  # type: ignore[override]  # pytest's own return type is wider
         self, excinfo: pytest.ExceptionInfo[BaseException]
@@ -125,8 +105,3 @@ class SubjectItem(pytest.Item):
         """Return where it is written and what it establishes."""
         place = self._subject.script if isinstance(self._subject, Probe) else CHECKS
         return place, 0, f"{self._subject.name}: {self._subject.title}"
-
-
-def _similar(missing: Sequence[str], patient: Patient) -> str:
-    near = [name for each in missing for name in difflib.get_close_matches(each, patient.versions)]
-    return f" (there is {', '.join(near)})" if near else ""
