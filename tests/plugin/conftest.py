@@ -67,10 +67,10 @@ class Project:
         (self.site / f"{name}-{version}.dist-info").mkdir(parents=True)
         (self.site / f"{name}.py").write_text(f"__version__ = {version!r}\n")
 
-    def run(self, *words: str) -> pytest.RunResult:
+    def run(self, *words: str, limit_s: float = 120) -> pytest.RunResult:
         """Run pytest in a process of its own, as a user would."""
         spared = [word for name in _SPARED for word in ("-p", f"no:{name}")]
-        return self.pytester.runpytest_subprocess(*spared, *words, timeout=120)
+        return self.pytester.runpytest_subprocess(*spared, *words, timeout=limit_s)
 
 
 @pytest.fixture
