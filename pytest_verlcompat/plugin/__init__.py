@@ -44,6 +44,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="append one record a probe to this file (JSON Lines)",
     )
     group.addoption(
+        "--verlcompat-summary",
+        metavar="FILE",
+        help="append the verdict and a table to this file (Markdown), as job summaries want it",
+    )
+    group.addoption(
+        "--verlcompat-badge",
+        metavar="FILE",
+        help="write the verdict to this file as a badge of shields (JSON)",
+    )
+    group.addoption(
         "--verlcompat-against",
         metavar="RELEASES",
         action="append",

@@ -14,6 +14,7 @@ from pytest_verlcompat.checks.installed import InstalledCheck, list_checks
 from pytest_verlcompat.errors import VerlcompatError
 from pytest_verlcompat.model.codec import parse_line
 from pytest_verlcompat.model.verdict import judge
+from pytest_verlcompat.plugin import artifacts
 from pytest_verlcompat.plugin.cells import Matrix
 from pytest_verlcompat.plugin.items import PROPERTY, Stack
 from pytest_verlcompat.plugin.own import find_own_checks
@@ -102,24 +103,37 @@ class Verlcompat:
 
     def pytest_sessionfinish(self) -> None:
         """Hand the verdict to whoever asked for it by a hook."""
-        if not self._is_worker and self.records:
-            self._config.hook.pytest_verlcompat_verdict(
-                config=self._config, verdict=judge(self.records), records=tuple(self.records)
-            )
+        if self._is_worker or not self.records:
+            return
+        verdict = judge(self.records)
+        self._config.hook.pytest_verlcompat_verdict(
+            config=self._config, verdict=verdict, records=tuple(self.records)
+        )
+        option, folder = self._config.option, self._config.invocation_params.dir
+        if option.verlcompat_summary:
+            with (folder / option.verlcompat_summary).open("a", encoding="utf-8") as file:
+                file.write(artifacts.render_summary(self.records, versions=self._shown))
+        if option.verlcompat_badge:
+            text = artifacts.render_badge(verdict)
+            (folder / option.verlcompat_badge).write_text(text, encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the verdict and what it stands on; nothing where nothing was to be run."""
         if terminalreporter.config.option.collectonly:
             return
-        versions = self._stack.versions
         terminalreporter.section("verlcompat")
         for line in render_summary(
             self.records,
-            stack={name: versions[name] for name in _STACK if name in versions},
+            stack=self._shown,
             interpreter=self._stack.interpreter,
             logs=self._state.logs,
         ):
             terminalreporter.write_line(line)
+
+    @property
+    def _shown(self) -> dict[str, str]:
+        versions = self._stack.versions
+        return {name: versions[name] for name in _STACK if name in versions}
 
     def _applicable(self, names: list[str]) -> tuple[InstalledCheck | Probe, ...]:
         own = find_own_checks(self._config.rootpath, self._state.configuration, self._stack)
