@@ -30,6 +30,13 @@ Value = Any
 """`Ref`, `UNKNOWN`, or a plain Python value: text, number, version, tuple, names."""
 
 
+def truth_of(value: Value) -> bool | None:
+    """Return the truth of *value*, `None` where this cell does not decide it."""
+    if isinstance(value, (Unknown, Ref)):
+        return None
+    return bool(value)
+
+
 class RaisesError(Exception):
     """Evaluating an expression would raise in the cell, for certain."""
 
@@ -96,6 +103,16 @@ FIXED: dict[str, Value] = {
 }
 FIXED_CALLS: dict[str, Value] = {
     "torch.cuda.is_available": True,
+    "torch.distributed.is_available": True,
     "platform.system": "Linux",
     "platform.machine": "x86_64",
 }
+"""Answers of the platform: torch on Linux with CUDA.
+
+Whether ``torch.distributed`` is available is a flag of the build, ``USE_DISTRIBUTED``. Builds
+for Linux have it; those with CUDA link NCCL through it, which the exports that are kept of
+every release show.
+
+Source: ``torch/distributed/__init__.py`` of torch 2.4.0 to 2.15.0, docstring of
+``is_available``, read 2026-11-20.
+"""

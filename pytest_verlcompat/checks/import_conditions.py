@@ -28,7 +28,9 @@ from pytest_verlcompat.checks.condition_values import (
     Signature,
     Unknown,
     Value,
+    truth_of,
 )
+from pytest_verlcompat.checks.import_functions import run_helper
 from pytest_verlcompat.checks.import_world import CUDA_PREDICATES, World
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def decide(text: str, names: Mapping[str, Value], oracle: Oracle) -> bool | None
     if node is None:
         return None
     value = _Evaluator(names, oracle).value(node)
-    return _truth(value)
+    return truth_of(value)
 
 
 def evaluate(text: str, names: Mapping[str, Value], oracle: Oracle) -> Value:
@@ -82,12 +84,6 @@ def evaluate(text: str, names: Mapping[str, Value], oracle: Oracle) -> Value:
     """
     node = _parsed(text)
     return UNKNOWN if node is None else _Evaluator(names, oracle).value(node)
-
-
-def _truth(value: Value) -> bool | None:
-    if isinstance(value, (Unknown, Ref)):
-        return None
-    return bool(value)
 
 
 _DEEPEST_CALL = 5
@@ -175,7 +171,7 @@ class _Evaluator:
     def on_unaryop(self, node: ast.UnaryOp) -> Value:
         value = self.value(node.operand)
         if isinstance(node.op, ast.Not):
-            truth = _truth(value)
+            truth = truth_of(value)
             return UNKNOWN if truth is None else not truth
         return -value if isinstance(node.op, ast.USub) and isinstance(value, int) else UNKNOWN
 
@@ -184,7 +180,7 @@ class _Evaluator:
         result: Value = not stop
         for item in node.values:
             value = self.value(item)
-            truth = _truth(value)
+            truth = truth_of(value)
             if truth is stop:
                 return value
             if truth is None:
@@ -194,7 +190,7 @@ class _Evaluator:
         return result
 
     def on_ifexp(self, node: ast.IfExp) -> Value:
-        truth = _truth(self.value(node.test))
+        truth = truth_of(self.value(node.test))
         if truth is None:
             return UNKNOWN
         return self.value(node.body if truth else node.orelse)
@@ -312,109 +308,11 @@ class _Evaluator:
         helper = self.oracle.helper(dotted) if self.depth < _DEEPEST_CALL else None
         if helper is None:
             return UNKNOWN
-        source, names = helper
-        function = _function(source)
-        if function is None:
-            return UNKNOWN
-        given = {k.arg: self.value(k.value) for k in node.keywords if k.arg is not None}
-        scope = dict(names) | _bind(function.args, arguments, given)
-        return _Body(scope, self.oracle, self.depth + 1).run(function.body)
 
+        def value_of(inner: ast.expr, scope: Mapping[str, Value]) -> Value:
+            return _Evaluator(scope, self.oracle, self.depth + 1).value(inner)
 
-@lru_cache(maxsize=2_000)
-def _function(source: str) -> ast.FunctionDef | None:
-    node = ast.parse(source).body[0]
-    return node if isinstance(node, ast.FunctionDef) else None
-
-
-def _bind(
-    args: ast.arguments, given: list[Value], keywords: Mapping[str, Value]
-) -> dict[str, Value]:
-    positional = [*args.posonlyargs, *args.args]
-    bound: dict[str, Value] = {arg.arg: UNKNOWN for arg in [*positional, *args.kwonlyargs]}
-    defaults = zip(positional[len(positional) - len(args.defaults) :], args.defaults, strict=True)
-    for arg, default in [*defaults, *zip(args.kwonlyargs, args.kw_defaults, strict=True)]:
-        if isinstance(default, ast.Constant):
-            bound[arg.arg] = default.value
-    bound.update(zip((arg.arg for arg in positional), given, strict=False))
-    bound.update({name: value for name, value in keywords.items() if name in bound})
-    return bound
-
-
-class _Body:
-    """Runs the statements of a helper; anything unusual makes the result unknown."""
-
-    def __init__(self, names: dict[str, Value], oracle: Oracle, depth: int) -> None:
-        self.names = names
-        self.oracle = oracle
-        self.depth = depth
-
-    def run(self, body: list[ast.stmt]) -> Value:
-        """Return what the function returns."""
-        try:
-            return self.block(body)[1]
-        except _GiveUpError:
-            return UNKNOWN
-
-    def block(self, body: list[ast.stmt]) -> tuple[bool, Value]:
-        """Return whether a ``return`` was met, and its value."""
-        for node in body:
-            done, value = self.statement(node)
-            if done:
-                return True, value
-        return False, None
-
-    def statement(self, node: ast.stmt) -> tuple[bool, Value]:
-        evaluator = _Evaluator(self.names, self.oracle, self.depth)
-        if isinstance(node, ast.Return):
-            return True, None if node.value is None else evaluator.value(node.value)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            self.names[node.targets[0].id] = evaluator.value(node.value)
-        elif isinstance(node, ast.If):
-            truth = _truth(evaluator.value(node.test))
-            if truth is None:
-                raise _GiveUpError
-            return self.block(node.body if truth else node.orelse)
-        elif isinstance(node, ast.Try):
-            return self.attempt(node)
-        elif isinstance(node, ast.Raise):
-            raised: ast.AST | None = node.exc
-            raised = raised.func if isinstance(raised, ast.Call) else raised
-            raise RaisesError(raised.id if isinstance(raised, ast.Name) else "Exception")
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            self.imports(node)
-        elif not isinstance(node, (ast.Expr, ast.Pass)):
-            raise _GiveUpError
-        return False, None
-
-    def imports(self, node: ast.Import | ast.ImportFrom) -> None:
-        for alias in node.names:
-            if isinstance(node, ast.ImportFrom):
-                if node.level:
-                    raise _GiveUpError
-                self.names[alias.asname or alias.name] = Ref(f"{node.module}.{alias.name}")
-            else:
-                whole = alias.name if alias.asname else alias.name.partition(".")[0]
-                self.names[alias.asname or whole] = Ref(whole)
-            name = (node.module if isinstance(node, ast.ImportFrom) else alias.name) or ""
-            present = self.oracle.world.presence(name)
-            if present is False:
-                kind = "ModuleNotFoundError"
-                raise RaisesError(kind)
-            if present is None and name.partition(".")[0] != "packaging":
-                raise _GiveUpError
-
-    def attempt(self, node: ast.Try) -> tuple[bool, Value]:
-        try:
-            found = self.block(node.body)
-        except RaisesError as error:
-            for handler in node.handlers:
-                text = "" if handler.type is None else ast.unparse(handler.type)
-                if not text or error.kind in text or "Exception" in text or "ImportError" in text:
-                    return self.block(handler.body)
-            raise
-        return found if found[0] else self.block([*node.orelse, *node.finalbody])
-
-
-class _GiveUpError(Exception):
-    """A helper does something that is not modelled."""
+        keywords = {k.arg: self.value(k.value) for k in node.keywords if k.arg is not None}
+        return run_helper(
+            helper, arguments, keywords=keywords, value_of=value_of, world=self.oracle.world
+        )

@@ -12,6 +12,7 @@ from pytest_verlcompat.model.outcome import Ending, Outcome, Rung
 from pytest_verlcompat.process.clock import timestamp
 
 if TYPE_CHECKING:
+    from pytest_verlcompat.checks.import_outcome import Doubt
     from pytest_verlcompat.checks.import_surface import CellSurface
     from pytest_verlcompat.model.machine import Machine
 
@@ -21,14 +22,20 @@ SUBJECT = "import_surface"
 def evidence_of(
     surface: CellSurface, *, cell_id: str | None, machine: Machine, duration_s: float
 ) -> Evidence:
-    """Return the record of rung `imports`; its cause is the first missing name."""
+    """Return the record of rung `imports`; its cause is the first missing name.
+
+    Where nothing is missing and something is undecided, the rung stays open: the record says
+    what it lacks to pass.
+    """
     broken = [each for each in surface.findings if each.weight is Weight.BROKEN]
+    undecided = undecided_in(surface)
+    outcome = Outcome.SKIPPED if undecided else Outcome.PASSED
     now = timestamp()
     return Evidence(
         cell_id=cell_id,
         subject=SUBJECT,
         rung=Rung.IMPORTS,
-        outcome=Outcome.FAILED if broken else Outcome.PASSED,
+        outcome=Outcome.FAILED if broken else outcome,
         ending=Ending.NOT_STARTED,
         started_at=now,
         duration_s=duration_s,
@@ -41,8 +48,20 @@ def evidence_of(
             "roles": {role.role.name: state_of(role) for role in surface.roles},
             "findings": [encode(finding) for finding in surface.findings],
         },
+        lacks=() if broken or not undecided else (_lack(undecided),),
         cause=broken[0].cause if broken else None,
     )
+
+
+def undecided_in(surface: CellSurface) -> tuple[Doubt, ...]:
+    """Return what files alone do not decide about the roots of *surface*, each once."""
+    return tuple(dict.fromkeys(doubt for role in surface.roles for doubt in role.doubts))
+
+
+def _lack(undecided: tuple[Doubt, ...]) -> str:
+    first, count = undecided[0], len(undecided)
+    names = "1 import" if count == 1 else f"{count} imports"
+    return f"what decides {names}, the first in {first.path}:{first.line}: {first.reason}"
 
 
 def state_of(role: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -64,6 +65,15 @@ class World:
 
     def presence(self, module: str) -> bool | None:
         """Whether ``import module`` finds it; ``None`` if this cell does not say."""
+        if module not in self._presence:
+            self._presence[module] = self._find(module)
+        return self._presence[module]
+
+    @cached_property
+    def _presence(self) -> dict[str, bool | None]:
+        return {}
+
+    def _find(self, module: str) -> bool | None:
         top = module.partition(".")[0]
         if top in sys.stdlib_module_names:
             return True

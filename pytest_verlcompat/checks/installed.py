@@ -18,7 +18,7 @@ from pytest_verlcompat.model.outcome import Outcome, Rung
 from pytest_verlcompat.process.redact import make_redactor, redact_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from pytest_verlcompat.model.cause import Cause, Frame
     from pytest_verlcompat.model.evidence import Evidence
@@ -28,6 +28,29 @@ CHECKS = Path(__file__)
 """Where pytest says an item of a static check is written."""
 
 _PACKAGE = Path(__file__).parent.parent
+
+IMPORT_CODE = (
+    "checks/condition_values.py",
+    "checks/consumer_index.py",
+    "checks/import_*.py",
+    "checks/late_surface.py",
+    "checks/provider_binding.py",
+    "checks/surface_*.py",
+    "wheels/surface_*.py",
+)
+"""Files that decide the rung `imports`, as patterns below the package."""
+
+LOAD_CODE = ("checks/abi_*.py", "wheels/elf.py", "wheels/loader.py", "wheels/symbols.py")
+"""Files that decide the rung `loads`."""
+
+
+def digest_of(patterns: Iterable[str]) -> str:
+    """Return the SHA-256 of the files below the package that match *patterns*."""
+    digest = hashlib.sha256()
+    for pattern in patterns:
+        for path in sorted(_PACKAGE.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +69,7 @@ class InstalledCheck:
     @property
     def sha256(self) -> str:
         """Digest of the code that decides: evidence of other code is stale."""
-        digest = hashlib.sha256()
-        for pattern in self.code:
-            for path in sorted(_PACKAGE.glob(pattern)):
-                digest.update(path.read_bytes())
-        return digest.hexdigest()
+        return digest_of(self.code)
 
     def applies_to(self, installed: Collection[str]) -> bool:
         """Return whether everything the check needs is among the *installed* names."""
@@ -92,7 +111,7 @@ def list_checks() -> tuple[InstalledCheck, ...]:
             title="every name that verl imports exists in what is installed",
             rung=Rung.IMPORTS,
             distributions=("verl",),
-            code=("checks/import_*.py", "checks/surface_*.py", "wheels/surface_*.py"),
+            code=IMPORT_CODE,
             read=_read_imports,
         ),
         InstalledCheck(
@@ -100,7 +119,7 @@ def list_checks() -> tuple[InstalledCheck, ...]:
             title="every symbol that the extensions need is exported by this torch",
             rung=Rung.LOADS,
             distributions=("torch",),
-            code=("checks/abi_*.py", "wheels/elf.py", "wheels/loader.py", "wheels/symbols.py"),
+            code=LOAD_CODE,
             read=_read_symbols,
         ),
     )
@@ -108,18 +127,13 @@ def list_checks() -> tuple[InstalledCheck, ...]:
 
 def _read_imports(python: Path, machine: Machine) -> Evidence:
     from pytest_verlcompat.checks.import_evidence import evidence_of  # noqa: PLC0415 -- costs
-    from pytest_verlcompat.checks.import_surface import judge  # noqa: PLC0415 -- time to import
-    from pytest_verlcompat.checks.surface_environment import (  # noqa: PLC0415 -- and is seldom
+    from pytest_verlcompat.checks.surface_environment import (  # noqa: PLC0415 -- time to import
         find_environment,
         read_consumer,
-        read_world,
     )
+    from pytest_verlcompat.checks.surface_source import judge_installed  # noqa: PLC0415 -- same
 
-    environment = find_environment(python)
-    consumer = read_consumer(environment, "verl")
-    world = read_world(environment, consumer)
-    providers = tuple(facts for facts in world.members if facts is not consumer)
-    surface = judge(consumer, providers, world=world)
+    surface = judge_installed(read_consumer(find_environment(python), "verl"), python=python)
     record = evidence_of(surface, cell_id=None, machine=machine, duration_s=0.0)
     if surface.roles:
         return record

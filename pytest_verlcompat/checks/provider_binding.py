@@ -183,23 +183,44 @@ class Binder:
     def attempt(self, item: Attempt) -> None:
         """Bind what a ``try`` binds."""
         handler = item.handlers[0][1] if item.handlers else ()
-        if self._works(item.body):
+        works = self._works(item.body)
+        if works:
             self.block([*item.body, *item.orelse, *item.final])
-            return
-        self.either([*item.body, *item.orelse], handler)
-        self.block(item.final)
+        elif works is False:
+            self.block([*handler, *item.final])
+        else:
+            self.either([*item.body, *item.orelse], handler)
+            self.block(item.final)
 
-    def _works(self, body: Iterable[Statement]) -> bool:
-        """Whether nothing in *body* can fail: it imports only what this release itself has."""
+    def _works(self, body: Iterable[Statement]) -> bool | None:
+        """Whether *body* comes to its end: it imports only what this release itself has.
+
+        ``False`` where it certainly raises, ``None`` where that is not decided.
+        """
         for item in body:
+            found: bool | None = isinstance(item, (Assign, Function, Class)) or None
             if isinstance(item, Import):
-                if self.world.presence(item.module) is not True:
-                    return False
-                if item.name not in {None, "*"} and self._lookup(item) is not Presence.PRESENT:
-                    return False
-            elif not isinstance(item, (Assign, Function, Class)):
-                return False
+                found = self._imports_work(item)
+            elif isinstance(item, Branch):
+                found = self._branch_works(item)
+            elif isinstance(item, Raise):
+                found = False
+            if not found:
+                return found
         return True
+
+    def _imports_work(self, item: Import) -> bool | None:
+        if self.world.presence(item.module) is not True:
+            return None
+        known = item.name in {None, "*"} or self._lookup(item) is Presence.PRESENT
+        return True if known else None
+
+    def _branch_works(self, item: Branch) -> bool | None:
+        try:
+            truth = decide(item.condition, self.bound.names, self)
+        except RaisesError:
+            return False
+        return None if truth is None else self._works(item.then if truth else item.orelse)
 
     def _lookup(self, item: Import) -> Presence:
         if self.world.member(item.module) is None:

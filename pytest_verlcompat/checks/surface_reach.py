@@ -22,7 +22,7 @@ from pytest_verlcompat.wheels.surface_store import Questions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raised when roles or reachability change, so that kept facts are asked again."""
 
 TOP_LEVELS = {
@@ -63,6 +63,8 @@ def run_late(interpreter: Interpreter) -> frozenset[str]:
                     fresh = set(interpreter.ended) - before
                     seen |= fresh | {module}
                     pending += fresh
+    if interpreter.index is not None and interpreter.failures == failures:
+        interpreter.index.keep(interpreter.ended, interpreter.namespaces)
     interpreter.failures[:] = failures
     return frozenset(interpreter.ended) - first
 
@@ -90,7 +92,8 @@ def questions_about(
     """Return what *consumers* want from releases of *distribution*.
 
     Args:
-        versions: The releases in question; each decides which conditions hold.
+        versions: The releases in question; each decides which conditions hold. Without any,
+            none does, and both sides of each are followed.
         beside: The other distributions of the cell.
     """
     identity = [f"{facts.label} {facts.digest}" for facts in consumers]
@@ -99,13 +102,15 @@ def questions_about(
     )
     named = {distribution, *beside}
     top = frozenset({top_level_of(distribution)})
+    name: str = canonicalize_name(distribution)
+    settings = [{name: version} for version in _sample(versions)] or [{}]
 
     def compute() -> set[Demand]:
         found: set[Demand] = set()
         for consumer in consumers:
             modules: set[str] = set()
-            for version in _sample(versions):
-                modules |= reached(consumer, named, {canonicalize_name(distribution): version})
+            for known in settings:
+                modules |= reached(consumer, named, known)
             outlines = {name: consumer.outlines[name] for name in modules & set(consumer.outlines)}
             found |= demands_of(replace(consumer, outlines=outlines), top)
         return found
@@ -113,7 +118,7 @@ def questions_about(
     return Questions(key=hashlib.sha256(text.encode()).hexdigest()[:16], compute=compute)
 
 
-def _sample(versions: Sequence[str]) -> Sequence[str]:
+def _sample(versions: Sequence[str]) -> list[str]:
     """Return at most a dozen of *versions*, first and last among them."""
     step = max(1, len(versions) // 10)
     return list(dict.fromkeys([*versions[::step], *versions[-1:]]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from pytest_verlcompat.checks.import_evidence import state_of
+from pytest_verlcompat.checks.import_evidence import state_of, undecided_in
 from pytest_verlcompat.model.codec import encode
 from pytest_verlcompat.model.finding import Finding, Weight
 
@@ -24,7 +24,7 @@ def verdict_of(surface: CellSurface, resolved: Resolved, loaded: Loaded) -> str:
         return "unresolvable"
     if surface.is_broken or loaded.state == "failed":
         return "incompatible"
-    if any(role.doubts for role in surface.roles):
+    if undecided_in(surface):
         return "conditional"
     return "compatible"
 
@@ -39,7 +39,7 @@ def as_json(surface: CellSurface, resolved: Resolved, loaded: Loaded) -> dict[st
         "rungs": {
             "resolves": {"state": resolved.state, "reason": resolved.reason},
             "imports": {
-                "state": "failed" if surface.is_broken else "passed",
+                "state": _imports_state(surface),
                 "roles": {role.role.name: state_of(role) for role in surface.roles},
             },
             "loads": {"state": loaded.state, "reason": loaded.reason},
@@ -51,6 +51,12 @@ def as_json(surface: CellSurface, resolved: Resolved, loaded: Loaded) -> dict[st
             for problem in facts.problems
         ],
     }
+
+
+def _imports_state(surface: CellSurface) -> str:
+    if surface.is_broken:
+        return "failed"
+    return "unknown" if undecided_in(surface) else "passed"
 
 
 def as_text(surface: CellSurface, resolved: Resolved, loaded: Loaded, *, everything: bool) -> str:

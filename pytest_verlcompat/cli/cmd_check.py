@@ -1,8 +1,10 @@
 """Judge any pair of releases by what their wheels say, installed nowhere.
 
   verlcompat check 'verl==0.6.0' 'vllm==0.8.5'
-  verlcompat check --source . 'transformers==5.0.0'
-  verlcompat check --python .venv/bin/python
+  verlcompat check --source . 'vllm==0.12.0' 'vllm==0.13.0'
+  verlcompat check --source . --python .venv/bin/python
+
+A distribution that is named with several releases makes a cell of each of them.
 
 Exit status 0 if compatible as far as the rungs tried can say, 1 if not, another for errors.
 Environment variables are taken as unset and the platform as Linux with CUDA.
@@ -13,6 +15,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,31 +23,39 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from pytest_verlcompat.checks.import_evidence import evidence_of
-from pytest_verlcompat.checks.import_surface import CellSurface, judge
-from pytest_verlcompat.checks.surface_environment import (
-    FilesBelow,
-    find_environment,
-    read_consumer,
-    read_world,
-)
+from pytest_verlcompat.checks.surface_environment import find_environment, read_consumer
 from pytest_verlcompat.checks.surface_explain import explain
-from pytest_verlcompat.checks.surface_reach import questions_about
+from pytest_verlcompat.checks.surface_source import judge_installed, judge_releases, read_source
 from pytest_verlcompat.cli.check_loads import Loaded, judge_loads
-from pytest_verlcompat.cli.check_output import as_json, as_text
+from pytest_verlcompat.cli.check_output import SCHEMA_VERSION, as_json, as_text
 from pytest_verlcompat.cli.check_resolve import Resolved, resolve_pair
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.process.inventory import describe_machine
 from pytest_verlcompat.store.jsonl import append
-from pytest_verlcompat.wheels.archive import InstalledTree
 from pytest_verlcompat.wheels.cache import MemberCache, default_cache_folder
 from pytest_verlcompat.wheels.index import IndexClient
-from pytest_verlcompat.wheels.surface_collect import collect_consumer
 from pytest_verlcompat.wheels.surface_store import FactsStore
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping, Sequence
 
+    from pytest_verlcompat.checks.import_surface import CellSurface
     from pytest_verlcompat.wheels.surface_facts import Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One cell and its three rungs."""
+
+    surface: CellSurface
+    resolved: Resolved
+    loaded: Loaded
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether some rung failed."""
+        return self.surface.is_broken or "failed" in {self.resolved.state, self.loaded.state}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -68,78 +79,88 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Return 0 if compatible as far as tried, 1 if not."""
+    """Return 0 if every cell is compatible as far as tried, 1 if one is not."""
     started = time.monotonic()
-    if args.python is not None:
-        surface = _judge_environment(args)
-        resolved = Resolved(state="untested", reason="an environment is judged as it is")
-        loaded = Loaded(state="untested", reason="verlcompat abi --python judges an environment")
-    else:
-        surface, store = _judge_releases(args)
-        if not args.no_ranges:
-            surface = explain(surface, store)
-        for fallback in dict.fromkeys(store.fallbacks):
-            print(f"verlcompat: {fallback}", file=sys.stderr)
-        resolved = _resolve(args)
-        loaded = _load(surface, store, args)
-    if not surface.roles:
-        raise UsageError(
-            f"{surface.consumer.label} has no role that these releases take part in"
-            + (f" called {args.role!r}" if args.role else "")
-        )
+    cells = [_judge_environment(args)] if args.python is not None else _judge_releases(args)
+    for cell in cells:
+        if not cell.surface.roles:
+            raise UsageError(
+                f"{cell.surface.consumer.label} has no role that these releases take part in"
+                + (f" called {args.role!r}" if args.role else "")
+            )
     duration_s = time.monotonic() - started
     if args.evidence is not None:
-        record = evidence_of(
-            surface, cell_id=None, machine=describe_machine(), duration_s=duration_s
-        )
-        append(record, path=args.evidence)
+        for cell in cells:
+            record = evidence_of(
+                cell.surface, cell_id=None, machine=describe_machine(), duration_s=duration_s
+            )
+            append(record, path=args.evidence)
+    _print(cells, args)
+    return int(any(cell.is_broken for cell in cells))
+
+
+def _print(cells: Sequence[Checked], args: argparse.Namespace) -> None:
     if args.json:
-        print(json.dumps(as_json(surface, resolved, loaded), indent=2, ensure_ascii=False))
-    else:
-        print(as_text(surface, resolved, loaded, everything=args.all))
-    failed = "failed" in {resolved.state, loaded.state}
-    return 1 if surface.is_broken or failed else 0
+        bodies = [as_json(cell.surface, cell.resolved, cell.loaded) for cell in cells]
+        one = len(bodies) == 1
+        body = bodies[0] if one else {"schema_version": SCHEMA_VERSION, "cells": bodies}
+        print(json.dumps(body, indent=2, ensure_ascii=False))
+        return
+    texts = (
+        as_text(cell.surface, cell.resolved, cell.loaded, everything=args.all) for cell in cells
+    )
+    print("\n\n".join(texts))
 
 
-def _load(surface: CellSurface, store: FactsStore, args: argparse.Namespace) -> Loaded:
-    if args.no_loads:
-        return Loaded(state="untested", reason="--no-loads")
-    return judge_loads(store, {each.distribution: each.version for each in surface.providers})
-
-
-def _resolve(args: argparse.Namespace) -> Resolved:
-    if args.no_resolve:
-        return Resolved(state="untested", reason="--no-resolve")
+def _judge_environment(args: argparse.Namespace) -> Checked:
     if args.source is not None:
-        return Resolved(state="untested", reason="a source tree is not resolved")
-    return resolve_pair(args.requirement)
-
-
-def _judge_environment(args: argparse.Namespace) -> CellSurface:
-    environment = find_environment(args.python)
-    if args.source is not None:
-        consumer = _read_source(args.source)
+        consumer = read_source(args.source)
     else:
         named = [_parse(text)[0] for text in args.requirement] or ["verl"]
-        consumer = read_consumer(environment, named[0])
-    world = read_world(environment, consumer)
-    providers = tuple(facts for facts in world.members if facts is not consumer)
-    return judge(consumer, providers, world=world, role=args.role)
+        consumer = read_consumer(find_environment(args.python), named[0])
+    return Checked(
+        surface=judge_installed(consumer, python=args.python, role=args.role),
+        resolved=Resolved(state="untested", reason="an environment is judged as it is"),
+        loaded=Loaded(state="untested", reason="verlcompat abi --python judges an environment"),
+    )
 
 
-def _judge_releases(args: argparse.Namespace) -> tuple[CellSurface, FactsStore]:
+def _judge_releases(args: argparse.Namespace) -> list[Checked]:
     cache = MemberCache(default_cache_folder())
     store = FactsStore(IndexClient.configured(cache=cache), cache=cache)
     pins = [_pinned(text, store) for text in args.requirement]
     consumer, rest = _consumer_of(args, pins, store)
     if not rest:
         raise UsageError("name at least one release to judge against, such as 'vllm==0.11.0'")
-    providers = []
-    for name, version in rest:
-        beside = [consumer.distribution, *(other for other, _ in rest if other != name)]
-        questions = questions_about(name, [consumer], [version], beside=beside)
-        providers.append(store.provider(name, version, questions))
-    return judge(consumer, providers, role=args.role), store
+    found = []
+    for surface in judge_releases(consumer, rest, store=store, role=args.role):
+        versions = {each.distribution: each.version for each in surface.providers}
+        found.append(
+            Checked(
+                surface=surface if args.no_ranges else explain(surface, store),
+                resolved=_resolve(surface, args),
+                loaded=_load(versions, store, args),
+            )
+        )
+    for fallback in dict.fromkeys(store.fallbacks):
+        print(f"verlcompat: {fallback}", file=sys.stderr)
+    return found
+
+
+def _load(versions: Mapping[str, str], store: FactsStore, args: argparse.Namespace) -> Loaded:
+    if args.no_loads:
+        return Loaded(state="untested", reason="--no-loads")
+    return judge_loads(store, versions)
+
+
+def _resolve(surface: CellSurface, args: argparse.Namespace) -> Resolved:
+    if args.no_resolve:
+        return Resolved(state="untested", reason="--no-resolve")
+    if args.source is not None:
+        return Resolved(state="untested", reason="a source tree is not resolved")
+    typed = {_parse(text): text for text in args.requirement}  # with the extras
+    wanted = [(each.distribution, each.version) for each in (surface.consumer, *surface.providers)]
+    return resolve_pair([typed.get(pin, "==".join(pin)) for pin in wanted])
 
 
 def _consumer_of(
@@ -147,28 +168,11 @@ def _consumer_of(
 ) -> tuple[Facts, list[tuple[str, str]]]:
     """Return what imports, and the pins of what it imports from."""
     if args.source is not None:
-        return _read_source(args.source), pins
+        return read_source(args.source), pins
     if not pins:
         raise UsageError("name two releases, such as 'verl==0.6.0' 'vllm==0.8.5'")
     first = next((pin for pin in pins if pin[0] == "verl"), pins[0])
     return store.consumer(*first), [pin for pin in pins if pin is not first]
-
-
-def _read_source(folder: Path) -> Facts:
-    if not folder.is_dir():
-        raise UsageError("is not a folder", where=str(folder))
-    root = folder / "src" if (folder / "src").is_dir() else folder
-    name = folder.resolve().name
-    if (root / "__init__.py").is_file():  # the package itself was named
-        with InstalledTree(root.resolve().parent) as tree:
-            below = FilesBelow(tree, root.resolve().name)
-            facts = collect_consumer(below, distribution=name, version="")
-    else:
-        with InstalledTree(root) as tree:
-            facts = collect_consumer(tree, distribution=name, version="")
-    if not facts.outlines:
-        raise UsageError("holds no Python modules", where=str(folder))
-    return facts
 
 
 def _parse(text: str) -> tuple[str, str | None]:

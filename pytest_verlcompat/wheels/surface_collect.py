@@ -243,11 +243,11 @@ def _sources_of(facts: Facts, outline: Outline, name: str) -> set[Demand]:
             bound = True
             if item.value and item.value.isidentifier() and item.value != name:
                 found.add((outline.module, item.value))
-    if not bound:
-        for item in walk(outline.statements):
-            if isinstance(item, Import) and item.name == "*" and not is_mirrored(outline):
-                found.add((item.module, "*"))
-                found.add((item.module, name))
+    stars = {i.module for i in walk(outline.statements) if isinstance(i, Import) and i.name == "*"}
+    if is_mirrored(outline):  # packages among them are scanned; modules hold stand-ins
+        found |= {(module, "*") for module in stars - facts.packages}
+    elif not bound:
+        found |= {(module, wanted) for module in stars for wanted in ("*", name)}
     if outline.lazy and name in outline.lazy.names:
         target = lazy_target(facts, outline, name)
         found |= {target} if target else set()
@@ -287,7 +287,7 @@ def _scans(
     """Return modules under mirrored packages with star imports, whose ``__all__`` is wanted."""
     roots = []
     for outline in outlines.values():
-        if is_mirrored(outline):
+        if outline.is_package and is_mirrored(outline):
             stars = (i for i in walk(outline.statements) if isinstance(i, Import) and i.name == "*")
             roots += [f"{item.module}." for item in stars if item.module in facts.packages]
     if not roots:

@@ -92,6 +92,9 @@ def outline_of(source: bytes, *, module: str, path: str, consumer: bool = False)
     )
 
 
+_ASKS = re.compile(r"version\(|find_spec\(|except \(?(?:ImportError|ModuleNotFoundError)")
+
+
 def _helpers(tree: ast.Module) -> dict[str, str]:
     """Return the source of short functions that look at versions or at what is installed."""
     found = {}
@@ -101,7 +104,7 @@ def _helpers(tree: ast.Module) -> dict[str, str]:
         if (node.end_lineno or node.lineno) - node.lineno > _HELPER_LINES:
             continue
         text = ast.unparse(node)
-        if re.search(r"version\(|find_spec\(|version\.parse\(", text):
+        if _ASKS.search(text):
             found[node.name] = text
     return found
 

@@ -16,7 +16,7 @@ from pytest_verlcompat.wheels.surface_outline import LazyOutlines, Outline, enco
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-FACTS_VERSION = 1
+FACTS_VERSION = 2
 """Raised whenever facts of an older version would be read wrongly."""
 
 _EXTENSION = re.compile(r"\.(?:abi3|cpython-[\w-]+|cp\d+-[\w-]+)?\.?(?:so|pyd)$")

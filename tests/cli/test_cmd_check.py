@@ -120,6 +120,47 @@ def test_downstream_source_tree_is_judged_in_place(
     assert "mine/__init__.py:1" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("index")
+def test_several_releases_of_a_provider_are_cells_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One command tells a downstream repository which releases it works with."""
+    source = tmp_path / "mine" / "mine"
+    source.mkdir(parents=True)
+    (source / "__init__.py").write_text("from vllm.utils import get_tcp_uri\n")
+    words = ["check", "--source", str(tmp_path / "mine"), "vllm==0.8.5", "vllm==0.9.0", "--json"]
+
+    status = main([*words, "--no-ranges", "--no-loads"])
+
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert status == 1
+    assert [(cell["providers"], cell["verdict"]) for cell in cells] == [
+        (["vllm 0.8.5"], "incompatible"),
+        (["vllm 0.9.0"], "compatible"),
+    ]
+
+
+def test_source_tree_is_judged_beside_what_is_installed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Own imports meet the installed stack: a missing name, and a module nobody installed."""
+    source = tmp_path / "mine" / "mine"
+    source.mkdir(parents=True)
+    (source / "__init__.py").write_text("from vllm.utils import get_tcp_uri\nimport absent\n")
+    site = tmp_path / "venv" / "lib" / "python3.12" / "site-packages"
+    (site / "vllm-0.8.5.dist-info").mkdir(parents=True)
+    (site / "vllm").mkdir()
+    (site / "vllm" / "__init__.py").write_text("")
+    (site / "vllm" / "utils.py").write_text("")
+
+    status = main(["check", "--source", str(tmp_path / "mine"), "--python", str(tmp_path / "venv")])
+
+    printed = capsys.readouterr().out
+    assert status == 1
+    assert "cannot import name 'get_tcp_uri' from 'vllm.utils'" in printed
+    assert "No module named 'absent'" in printed
+
+
 def test_environment_is_read_and_never_imported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 
-SHARED = ("torch", "transformers", "ray", "tensordict", "omegaconf", "datasets", "vllm")
+SHARED = ("torch", "transformers", "ray", "tensordict", "omegaconf", "datasets")
 
 
 def _raised_by(error: BaseException) -> tuple[str, int, str]:
@@ -65,10 +65,10 @@ def _trainer(folder: str, roots: list[str], cell: str) -> None:
 def main() -> None:
     """Import every trainer of the job file named on the command line."""
     with open(sys.argv[1]) as file:  # noqa: PTH123 - the standard library's shortest way
-        jobs = json.load(file)
-    for name in SHARED:
+        task = json.load(file)
+    for name in (*SHARED, task["engine"]):
         _say({"cell": "", "root": name, **_attempt(name)})
-    for job in jobs:
+    for job in task["jobs"]:
         child = os.fork()
         if child == 0:
             try:
