@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from pytest_verlcompat.checks.installed import InstalledCheck
+from pytest_verlcompat.checks.installed import IMPORT_CODE, InstalledCheck
 from pytest_verlcompat.checks.own_sources import OwnSources, find_sources
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.model.outcome import Outcome, Rung
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.plugin.configuration import Configuration
     from pytest_verlcompat.plugin.stack import VerlStack
 
-_CODE = ("checks/own_*.py", "checks/import_*.py", "checks/surface_*.py", "wheels/surface_*.py")
+_CODE = ("checks/own_*.py", *IMPORT_CODE)
 
 
 def find_own_checks(
