@@ -13,6 +13,8 @@ class Level(Enum):
     """It will fail as soon as that path is taken."""
     RISK = "risk"
     """It may fail, or fails on some paths only."""
+    UNTESTED = "untested"
+    """It was not tried, and why."""
     FINE = "fine"
     """Looked at and found in order."""
 

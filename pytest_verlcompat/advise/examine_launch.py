@@ -1,10 +1,9 @@
-"""What a launch script leans on: files, tokens, downloads, servers and variables."""
+"""What a launch script leans on: files, a reward function, models, tokens and GPUs."""
 
 from __future__ import annotations
 
+import ast
 import re
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +20,18 @@ _FILES = re.compile(
     r"|.*\.(?:tool_config_path|interaction_config_path|agent_loop_config_path)"
 )
 _MODELS = re.compile(r"(?:actor_rollout_ref|critic|reward_model)\.model\.path")
+_TRACKERS = {
+    "swanlab": (("SWANLAB_API_KEY",), "SWANLAB_MODE"),
+    "vemlp_wandb": (
+        ("VOLC_ACCESS_KEY_ID", "VOLC_SECRET_ACCESS_KEY", "MLP_TRACKING_REGION"), None,
+    ),
+}  # fmt: skip
+"""Variables a tracker of verl reads, and the one that changes its mode.
+
+Source: ``verl/utils/tracking.py`` of verl 0.6.1, read 2026-11-20.
+"""
 _HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 _REMOTE = ("hdfs://", "s3://", "gs://", "http://", "https://")
-_ADDRESS = re.compile(r"https?://[\w.:\[\]-]{1,200}")
-_ANSWER_S = 0.3
 
 
 def examine(inventory: Inventory) -> Iterator[Advice]:
@@ -32,19 +39,19 @@ def examine(inventory: Inventory) -> Iterator[Advice]:
     launch = inventory.launch
     if launch is None:
         return
-    environ = {**inventory.all_variables, **launch.variables}
+    environ = _environ(inventory)
     yield from _files(launch)
-    yield from _models(launch, environ)
+    yield from _reward_function(launch)
+    yield from _models(launch, environ, offline=is_offline(inventory))
     yield from _trackers(launch, environ)
     yield from _gpus(launch, inventory)
-    yield from _servers(launch)
 
 
 def _files(launch: Launch) -> Iterator[Advice]:
     for key, value in launch.options.items():
         if not _FILES.fullmatch(key):
             continue
-        for name in _names(value):
+        for name in names_in(value):
             if name.startswith(_REMOTE) or "$" in name:
                 continue
             path = Path(name).expanduser()
@@ -59,11 +66,45 @@ def _files(launch: Launch) -> Iterator[Advice]:
                 )
 
 
-def _models(launch: Launch, environ: Mapping[str, str]) -> Iterator[Advice]:
-    offline = any(
-        environ.get(name, "").lower() in {"1", "true", "yes", "on"}
-        for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-    )
+def _reward_function(launch: Launch) -> Iterator[Advice]:
+    """Yield that the file of the reward function does not define the function asked for."""
+    for key, value in launch.options.items():
+        prefix, _, last = key.rpartition(".")
+        if last != "path" or not prefix.endswith("custom_reward_function") or "$" in value:
+            continue
+        name = launch.options.get(f"{prefix}.name", "compute_score")
+        names = _defined(Path(value).expanduser())
+        if names is not None and name not in names:
+            yield Advice(
+                code="launch-reward-function",
+                level=Level.BREAKS,
+                title=f"{value} defines no function {name}",
+                detail=f"It defines {', '.join(sorted(names)[:6]) or 'nothing'}.",
+                remedies=tuple(f"{prefix}.name={each}" for each in sorted(names)[:1]),
+                costs=tuple("another function scores the answers" for _ in sorted(names)[:1]),
+            )
+
+
+def _defined(path: Path) -> frozenset[str] | None:
+    """Return the names a module binds at its top, ``None`` where it cannot be told."""
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return None
+    if any(isinstance(each, (ast.If, ast.Try, ast.With)) for each in body):
+        return None
+    found: set[str] = set()
+    for each in body:
+        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(each.name)
+        elif isinstance(each, (ast.Import, ast.ImportFrom)):
+            found |= {(alias.asname or alias.name).partition(".")[0] for alias in each.names}
+        elif isinstance(each, ast.Assign):
+            found |= {target.id for target in each.targets if isinstance(target, ast.Name)}
+    return None if "*" in found else frozenset(found)
+
+
+def _models(launch: Launch, environ: Mapping[str, str], *, offline: bool) -> Iterator[Advice]:
     for key, value in launch.options.items():
         if not _MODELS.fullmatch(key) or "$" in value or Path(value).expanduser().exists():
             continue
@@ -75,6 +116,8 @@ def _models(launch: Launch, environ: Mapping[str, str]) -> Iterator[Advice]:
                 continue
             level = Level.BREAKS if offline else Level.RISK
             detail = f"{value} will be downloaded" + (", and HF_HUB_OFFLINE is set" * offline)
+            if not _has_token(environ):
+                detail += "; there is no HF_TOKEN, without which gated repositories refuse"
         else:
             continue
         yield Advice(
@@ -87,6 +130,13 @@ def _models(launch: Launch, environ: Mapping[str, str]) -> Iterator[Advice]:
         )
 
 
+def _has_token(environ: Mapping[str, str]) -> bool:
+    home = environ.get("HF_HOME") or "~/.cache/huggingface"
+    named = environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN")
+    place = environ.get("HF_TOKEN_PATH") or f"{home}/token"
+    return bool(named) or Path(place).expanduser().is_file()
+
+
 def _cached(name: str, environ: Mapping[str, str]) -> bool:
     home = environ.get("HF_HOME") or "~/.cache/huggingface"
     hub = environ.get("HF_HUB_CACHE") or f"{home}/hub"
@@ -96,7 +146,7 @@ def _cached(name: str, environ: Mapping[str, str]) -> bool:
 def _trackers(launch: Launch, environ: Mapping[str, str]) -> Iterator[Advice]:
     logger = launch.options.get("trainer.logger", "")
     known = environ.get("WANDB_API_KEY") or Path("~/.netrc").expanduser().exists()
-    if "wandb" in logger and not known and not environ.get("WANDB_MODE"):
+    if "wandb" in names_in(logger) and not known and not environ.get("WANDB_MODE"):
         yield Advice(
             code="VC138",
             level=Level.BREAKS,
@@ -105,6 +155,18 @@ def _trackers(launch: Launch, environ: Mapping[str, str]) -> Iterator[Advice]:
             remedies=("export WANDB_MODE=offline", 'trainer.logger=["console"]'),
             costs=("nothing is uploaded", "no tracking"),
         )
+    needs = {name: keys for name, keys in _TRACKERS.items() if name in names_in(logger)}
+    for name, (wanted, mode) in needs.items():
+        missing = [key for key in wanted if not environ.get(key)]
+        if missing and not (mode and environ.get(mode)):
+            yield Advice(
+                code="launch-tracker",
+                level=Level.RISK,
+                title=f"trainer.logger names {name} and {' and '.join(missing)} is not set",
+                detail="An earlier login may stand in for it; in a container there is none.",
+                remedies=('trainer.logger=["console"]',),
+                costs=("no tracking",),
+            )
 
 
 def _gpus(launch: Launch, inventory: Inventory) -> Iterator[Advice]:
@@ -121,36 +183,21 @@ def _gpus(launch: Launch, inventory: Inventory) -> Iterator[Advice]:
         )
 
 
-def _servers(launch: Launch) -> Iterator[Advice]:
-    addresses = {
-        address
-        for key, value in launch.options.items()
-        if "url" in key.lower()
-        for address in _ADDRESS.findall(value)
-    }
-    for address in sorted(addresses)[:2]:
-        if not _answers(address):
-            yield Advice(
-                code="launch-server",
-                level=Level.RISK,
-                title="A server that the script names does not answer",
-                detail=f"{address}, asked for {_ANSWER_S} s from this machine",
-                remedies=(f"curl -sS -m 5 -o /dev/null -w '%{{http_code}}' {address}",),
-                costs=("none: shows what it answers",),
-            )
+def is_offline(inventory: Inventory) -> bool:
+    """Return whether the variables of shell and script forbid downloads from the hub."""
+    environ = _environ(inventory)
+    return any(
+        environ.get(name, "").lower() in {"1", "true", "yes", "on"}
+        for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    )
 
 
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address, timeout=_ANSWER_S):  # noqa: S310 -- only http by the pattern
-            return True
-    except urllib.error.HTTPError:
-        return True  # it answered, with an error of its own
-    except (OSError, ValueError):
-        return False
+def _environ(inventory: Inventory) -> Mapping[str, str]:
+    launch = inventory.launch
+    return {**inventory.all_variables, **(launch.variables if launch else {})}
 
 
-def _names(value: str) -> list[str]:
+def names_in(value: str) -> list[str]:
     """Return the paths in an option: one, or a list in brackets."""
     inside = value.strip().removeprefix("[").removesuffix("]")
     return [each.strip().strip("'\"") for each in inside.split(",") if each.strip().strip("'\"")]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pytest_verlcompat.advise.advice import Advice, Level
 from pytest_verlcompat.advise.inventory import cuda_majors
+from pytest_verlcompat.issues.catalogue import load_catalogue
+from pytest_verlcompat.issues.facts import Holds, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,16 @@ _OPENCV = frozenset({
 })  # fmt: skip
 
 
+_FAMILIES = {
+    "VC096": ("flashinfer-python", "flashinfer-cubin", "flashinfer-jit-cache"),
+    "VC154": (
+        "transformer-engine", "transformer-engine-cu12", "transformer-engine-cu13",
+        "transformer-engine-torch",
+    ),
+}  # fmt: skip
+"""Entry of the catalogue to distributions that must be of one release."""
+
+
 def examine(inventory: Inventory) -> Iterator[Advice]:
     """Yield what is wrong with the set of distributions, apart from their versions."""
     yield from _nothing_installed(inventory)
@@ -27,6 +39,7 @@ def examine(inventory: Inventory) -> Iterator[Advice]:
     yield from _cuda(inventory)
     yield from _other_places(inventory)
     yield from _editable(inventory)
+    yield from _companions(inventory)
 
 
 def _nothing_installed(inventory: Inventory) -> Iterator[Advice]:
@@ -110,6 +123,25 @@ def _editable(inventory: Inventory) -> Iterator[Advice]:
                 title=f"{each.name} {each.version} is an editable install",
                 detail=f"{each.origin or 'its folder is not recorded'}; the version may lie",
             )
+
+
+def _companions(inventory: Inventory) -> Iterator[Advice]:
+    """Yield families of which one part is of another release; no metadata of theirs says it."""
+    entries = {each.id: each for each in load_catalogue()}
+    for code, names in _FAMILIES.items():
+        parts = [found for name in names if (found := inventory.first(name)) is not None]
+        if len({each.version.partition("+")[0] for each in parts}) < 2:  # noqa: PLR2004 -- differ
+            continue
+        entry = entries[code]
+        remedies = [e for e in entry.remedies if holds(e.when, inventory.facts) is not Holds.NO]
+        yield Advice(
+            code=code,
+            level=Level.BREAKS,
+            title=entry.title,
+            detail="Here: " + ", ".join(f"{each.name} {each.version}" for each in parts) + ".",
+            remedies=tuple(each.do for each in remedies),
+            costs=tuple(each.cost for each in remedies),
+        )
 
 
 def _version(inventory: Inventory, name: str) -> str:

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from pytest_verlcompat.advise.advice import Advice, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from packaging.version import Version
 
@@ -24,31 +24,52 @@ _STACK = frozenset({
     "megatron-core", "mbridge", "transformer-engine", "peft", "trl", "datasets", "accelerate",
     "torchdata", "outlines", "xgrammar", "opencv-python-headless", "opencv-python", "tensorboard",
 })  # fmt: skip
+_SHOWN = 4
 
 
 def examine(inventory: Inventory) -> Iterator[Advice]:
-    """Yield a finding for each requirement of the stack that is not met."""
+    """Yield each requirement of the stack that is not met, and those of the rest together."""
     environment = {key: str(value) for key, value in default_environment().items()}
     if inventory.interpreter.version is not None:
         version = inventory.interpreter.version
         environment["python_full_version"] = str(version)
         environment["python_version"] = f"{version.major}.{version.minor}"
     looked_at = 0
-    unmet = 0
+    rest: list[Advice] = []
+    unmet = False
     for each in inventory.distributions:
-        if each.name not in _STACK or inventory.first(each.name) is not each:
+        if inventory.first(each.name) is not each:
             continue
         looked_at += 1
         for advice in _unmet(each, versions=inventory.facts.versions, environment=environment):
-            unmet += 1
-            yield advice
+            unmet = True
+            if each.name in _STACK:
+                yield advice
+            else:
+                rest.append(advice)
+    if rest:
+        yield _together(rest)
     if looked_at and not unmet:
         yield Advice(
             code="requirements",
             level=Level.FINE,
-            title="Every requirement of the stack is met",
-            detail=f"Read from the metadata of {looked_at} distributions",
+            title="Every requirement is met",
+            detail=f"Read from the metadata of {looked_at} distributions, as pip check does",
         )
+
+
+def _together(found: Sequence[Advice]) -> Advice:
+    """Return one advice for what is outside the stack, where one broken thing brings many."""
+    shown = [f"{each.title}, {each.detail}" for each in found[:_SHOWN]]
+    more = len(found) - len(shown)
+    return Advice(
+        code="requirements-of-others",
+        level=Level.RISK,
+        title=f"{len(found)} requirement(s) outside the stack are not met",
+        detail="; ".join(shown) + (f"; and {more} more" if more else ""),
+        remedies=tuple(found[0].remedies),
+        costs=tuple(found[0].costs),
+    )
 
 
 def _unmet(

@@ -22,10 +22,11 @@ from pytest_verlcompat.model.machine import Gpu, Machine
 from pytest_verlcompat.process.run import Limits, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _DRIVER = Path("/proc/driver/nvidia/version")
 _DRIVER_VERSION = re.compile(r"(?:Module|x86_64|aarch64)\s{1,4}(\d{3}(?:\.\d+){1,2})")
+_OWN_CGROUP = Path("/proc/self/cgroup")
 _NVML_S = 0.7
 _UNLIMITED_BYTES = 1 << 60
 _COMPILERS = ("cc", "gcc", "clang")
@@ -102,7 +103,7 @@ def read_host() -> Host:
         shm_free_mib=shm[1] if shm else None,
         nofile=soft,
         nofile_hard=hard,
-        cgroup_memory_mib=_cgroup_memory(),
+        cgroup_memory_mib=cgroup_memory(),
         cpus_present=os.cpu_count() or 1,
         in_container=Path("/.dockerenv").exists() or Path("/run/.containerenv").exists(),
     )
@@ -169,12 +170,37 @@ def _shm() -> tuple[int, int] | None:
     )
 
 
-def _cgroup_memory() -> int | None:
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            text = Path("/sys/fs/cgroup", name).read_text("utf-8").strip()
-        except OSError:
+def cgroup_memory(*, root: Path = Path("/sys/fs/cgroup"), own: Path = _OWN_CGROUP) -> int | None:
+    """Return the least MiB that this process's groups allow, ``None`` where none limits it.
+
+    Inside a container the root is the container's own group; in a batch job the limit stands in
+    the group of the job or above it, so each folder on the way up is asked.
+    """
+    limits = []
+    for folder in _groups(root, own):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            try:
+                text = (folder / name).read_text("utf-8").strip()
+            except OSError:
+                continue
+            if text.isdigit() and int(text) < _UNLIMITED_BYTES:
+                limits.append(int(text) >> 20)
+    return min(limits, default=None)
+
+
+def _groups(root: Path, own: Path) -> Iterator[Path]:
+    yield root
+    yield root / "memory"
+    try:
+        lines = own.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, place = (*line.split(":", 2), "", "")[:3]
+        if controllers and "memory" not in controllers.split(","):
             continue
-        if text.isdigit() and int(text) < _UNLIMITED_BYTES:
-            return int(text) >> 20
-    return None
+        base = root / "memory" if controllers else root
+        path = base / place.lstrip("/")
+        while path != base and ".." not in path.parts:
+            yield path
+            path = path.parent

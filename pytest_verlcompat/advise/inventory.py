@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +33,19 @@ _PREFIXES = (
     "PYTHON", "PYTORCH_", "RAY_", "ROCR_", "SGLANG_", "SGL_", "TORCH", "TRANSFORMERS_", "TRITON_",
     "VERL_", "VLLM_", "WANDB_",
 )  # fmt: skip
+_CUDA_WHEEL = re.compile(
+    r"nvidia-(?:[\w-]+-cu(?P<major>\d\d)|(?P<plain>cublas|cuda-(?:runtime|nvrtc|cupti)|nvjitlink|nvtx))"
+)
+"""Source: ``Requires-Dist`` of torch 2.8.0 and 2.11.0, read 2026-11-20."""
 _NAMES = ("CC", "CONDA_PREFIX", "MAX_JOBS", "VIRTUAL_ENV", "CUDNN_HOME", "XDG_CACHE_HOME")
+
+
+class Depth(Enum):
+    """How much of the environment is read to judge what its metadata does not say."""
+
+    QUICK = "quick"
+    """Only what was judged before and has not changed since."""
+    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +64,10 @@ class Inventory:
     """The same in the form rules are written for."""
     launch: Launch | None = None
     """What the launch script sets, where one was named."""
+    snapshot: str | None = None
+    """Path or address of published verdicts other than those shipped."""
+    depth: Depth = Depth.FULL
+    """How much may be read to judge imports and symbols."""
 
     @property
     def all_variables(self) -> Mapping[str, str]:
@@ -62,13 +80,20 @@ class Inventory:
 
 
 def read_inventory(
-    python: Path, *, environ: Mapping[str, str], launch: Launch | None = None
+    python: Path,
+    *,
+    environ: Mapping[str, str],
+    launch: Launch | None = None,
+    snapshot: str | None = None,
+    depth: Depth = Depth.FULL,
 ) -> Inventory:
     """Return the inventory of *python*'s environment.
 
     Args:
         environ: Variables of the shell the training will be started from.
         launch: What a launch script sets; its variables go before those of *environ*.
+        snapshot: Path or address of published verdicts; those shipped by default.
+        depth: How much may be read to judge imports and symbols.
 
     Raises:
         InterpreterMissingError: If there is nothing at *python* that looks like a Python.
@@ -98,6 +123,8 @@ def read_inventory(
             modules=_places(folders, environ),
         ),
         launch=launch,
+        snapshot=snapshot,
+        depth=depth,
     )
 
 
@@ -112,12 +139,18 @@ def _folders(
 
 
 def cuda_majors(distributions: tuple[Distribution, ...]) -> dict[str, list[str]]:
-    """Return which NVIDIA wheels there are of each CUDA major, ``{"12": [...]}``."""
+    """Return which NVIDIA wheels there are of each CUDA major, ``{"12": [...]}``.
+
+    Those of CUDA 13 carry no suffix where their version is that of CUDA.
+    """
     majors: dict[str, list[str]] = {}
     for each in distributions:
-        for major in ("11", "12", "13"):
-            if each.name.startswith("nvidia-") and each.name.endswith(f"-cu{major}"):
-                majors.setdefault(major, []).append(each.name)
+        matched = _CUDA_WHEEL.fullmatch(each.name)
+        if matched is None:
+            continue
+        major = matched["major"] or (each.version.partition(".")[0] if matched["plain"] else "")
+        if major in {"11", "12", "13"}:
+            majors.setdefault(major, []).append(each.name)
     return majors
 
 

@@ -32,6 +32,8 @@ class Launch:
     """Options of the trainer by key without plus signs; variables put in."""
     variables: Mapping[str, str]
     """Environment variables it exports or gives to a command."""
+    commands: tuple[tuple[str, ...], ...] = ()
+    """Its lines as words; variables put in where they are known."""
 
 
 def read_launch(path: Path, *, environ: Mapping[str, str]) -> Launch:
@@ -48,7 +50,8 @@ def read_launch(path: Path, *, environ: Mapping[str, str]) -> Launch:
     options: dict[str, str] = {}
     exported: dict[str, str] = {}
     shell = dict(environ)
-    for words in _commands(text, path):
+    commands = _commands(text, path)
+    for words in commands:
         exporting = words[0] in {"export", "env"}
         alone = all(_OPTION.fullmatch(word) for word in words)
         for matched in filter(None, map(_OPTION.fullmatch, words)):
@@ -60,7 +63,8 @@ def read_launch(path: Path, *, environ: Mapping[str, str]) -> Launch:
                 shell[key] = value
             if exporting or not alone:
                 exported[key] = value
-    return Launch(path=path, options=options, variables=exported)
+    lines = tuple(tuple(_filled(word, shell) for word in words) for words in commands)
+    return Launch(path=path, options=options, variables=exported, commands=lines)
 
 
 def _commands(text: str, path: Path) -> list[list[str]]:

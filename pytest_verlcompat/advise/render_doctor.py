@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.advise.advice import Level
+from pytest_verlcompat.issues.catalogue import is_option
 from pytest_verlcompat.issues.redact import redact
 from pytest_verlcompat.issues.text import inert
 from pytest_verlcompat.process.environ import is_secret_name
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _HEADINGS = {
     Level.BREAKS: "Will break",
     Level.RISK: "Is a risk",
+    Level.UNTESTED: "Was not tried",
     Level.FINE: "Is fine",
 }
 _SHOWN = (
@@ -65,7 +67,7 @@ def render_values(inventory: Inventory, found: Sequence[Advice]) -> dict[str, An
                 "title": redact(each.title),
                 "detail": redact(each.detail),
                 "remedies": [
-                    {"do": do, "cost": cost}
+                    {"do": redact(do), "cost": cost}
                     for do, cost in zip(each.remedies, each.costs, strict=True)
                 ],
             }
@@ -90,7 +92,7 @@ def _advice(each: Advice) -> Iterator[str]:
     yield f"      {inert(each.detail)}"
     for do, cost in zip(each.remedies[:3], each.costs[:3], strict=True):
         first, *more = do.splitlines()
-        yield f"      $ {first}"
+        yield f"      {'add to the command:' if is_option(do) else '$'} {first}"
         yield from (f"        {line}" for line in more)
         yield f"        ({cost})"
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_verlcompat.model.cause import Cause
     from pytest_verlcompat.wheels.surface_facts import Facts
     from pytest_verlcompat.wheels.surface_store import FactsStore
 
@@ -189,16 +188,13 @@ def of_the_stack(surface: CellSurface) -> CellSurface:
     return dataclasses.replace(surface, findings=tuple(kept))
 
 
-def summarize(surface: CellSurface, cause: Cause | None) -> Cause | None:
-    """Return *cause* with every missing name in its detail: file, line and message."""
-    if cause is None:
-        return None
-    lines = [
+def find_lines(surface: CellSurface, weight: Weight) -> list[str]:
+    """Return the findings of *weight*, ``mine/a.py:4: ImportError: ...`` each."""
+    return [
         f"{each.cause.frame.file}:{each.cause.frame.line}: {each.cause}"
         for each in surface.findings
-        if each.weight is Weight.BROKEN and each.cause.frame is not None
+        if each.weight is weight and each.cause.frame is not None
     ]
-    return dataclasses.replace(cause, detail="\n".join(lines))
 
 
 def find_shadowed(sources: OwnSources, folders: Iterable[Path]) -> list[str]:

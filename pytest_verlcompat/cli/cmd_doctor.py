@@ -1,7 +1,8 @@
 """Judge an environment in a second: what will break, what is a risk, what is fine.
 
-Nothing of the stack is imported; what is installed is read from its metadata. Exit status:
-0 nothing will break; 1 something will.
+Nothing of the stack is imported; what is installed is read from its files. The first look at an
+environment reads verl's imports, which takes seconds; the answer is kept until something changes.
+Exit status: 0 nothing will break; 1 something will.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pytest_verlcompat.advise.advice import Level
 from pytest_verlcompat.advise.doctor import find_advice
-from pytest_verlcompat.advise.inventory import read_inventory
+from pytest_verlcompat.advise.inventory import Depth, read_inventory
 from pytest_verlcompat.advise.launch import read_launch
 from pytest_verlcompat.advise.render_doctor import render_markdown, render_text, render_values
 
@@ -37,6 +38,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SCRIPT",
         help="launch script; what it leans on is judged as well, and it is not run",
     )
+    parser.add_argument(
+        "--snapshot",
+        metavar="PATH|URL",
+        help="published verdicts to compare with; those of this release by default",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="leave out what takes more than a second and is not known from an earlier look",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print everything found as JSON")
     form.add_argument("--markdown", action="store_true", help="print a block to paste")
@@ -45,7 +56,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Return 1 where something will break, 0 otherwise."""
     launch = read_launch(args.launch, environ=os.environ) if args.launch else None
-    inventory = read_inventory(args.python, environ=os.environ, launch=launch)
+    inventory = read_inventory(
+        args.python,
+        environ=os.environ,
+        launch=launch,
+        snapshot=args.snapshot,
+        depth=Depth.QUICK if args.quick else Depth.FULL,
+    )
     found = find_advice(inventory)
     if args.json:
         print(json.dumps(render_values(inventory, found), indent=2))

@@ -89,11 +89,16 @@ class Remedy:
     """One way out."""
 
     do: str
-    """Commands, or a setting as it is typed."""
+    """Lines of a shell, or options of the trainer; ``{name}`` stands for a named group."""
     cost: str
     """What is given up or risked by it."""
     when: Condition
     """Offered only where this does not fail to hold."""
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it goes on the command line of the trainer, rather than into a shell."""
+        return is_option(self.do)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +155,18 @@ _ENTRY = {
 }  # fmt: skip
 _NAME = re.compile(r"(?P<id>[A-Z]{2,8}\d{3})-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)\.toml")
 _FIELD = re.compile(r"\{(\w+)\}")
+_OPTIONS = re.compile(
+    r"(?:\+{0,2}[a-z]\w*(?:\.[\w{}]+)+=(?:\$\([\w ]{1,60}\)|\S)+ ?)+|\+\+\{\w+\}=\S+"
+)
+_ADDRESS = re.compile(
+    r"https://[\w.-]+\.[a-z]{2,}/[^\s]*|index:[a-z0-9]+(?:-[a-z0-9]+)*==\d[\w.!+]*"
+)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def is_option(text: str) -> bool:
+    """Return whether *text* is options of the trainer, rather than lines of a shell."""
+    return _OPTIONS.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=2048)
@@ -166,7 +182,10 @@ def load_catalogue(folder: Path = ENTRIES) -> tuple[Entry, ...]:
     Raises:
         CatalogueError: If a file is malformed, or two have one id.
     """
-    entries = [parse_entry(path.read_text("utf-8"), path.name) for path in _files(folder)]
+    own = folder == ENTRIES  # their patterns are proved by the tests; compiling takes its time
+    entries = [
+        parse_entry(path.read_text("utf-8"), path.name, prove=not own) for path in _files(folder)
+    ]
     seen: dict[str, str] = {}
     for entry in entries:
         if entry.id in seen:
@@ -181,8 +200,11 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.toml"))
 
 
-def parse_entry(text: str, name: str) -> Entry:
+def parse_entry(text: str, name: str, *, prove: bool = True) -> Entry:
     """Return the entry in *text*, the content of the file *name*.
+
+    Args:
+        prove: Compile its patterns, and see that every field of its cause is one of their groups.
 
     Raises:
         CatalogueError: If a key is unknown, missing or cannot be read.
@@ -219,7 +241,8 @@ def parse_entry(text: str, name: str) -> Entry:
             "a silent failure has a rule and no signature, any other has a signature",
             where=f"{name}: signature",
         )
-    _check_groups(entry, name)
+    if prove:
+        _check_patterns(entry, name)
     return entry
 
 
@@ -295,7 +318,7 @@ def _signature(reader: _Reader) -> Signature:
     reader.only({"contains", "word", "pattern", "near", "seen", "absent"})
     if (word := reader.table.get("word")) is not None and word not in WORDS:
         raise CatalogueError(f"must be one of {', '.join(WORDS)}", where=reader.at("word"))
-    signature = Signature(
+    return Signature(
         contains=reader.texts("contains"),
         word=word,
         pattern=reader.text("pattern"),
@@ -303,17 +326,6 @@ def _signature(reader: _Reader) -> Signature:
         seen=reader.texts("seen", optional=True),
         absent=reader.texts("absent", optional=True),
     )
-    for pattern in (
-        signature.pattern,
-        *signature.near,
-        *signature.seen,
-        *signature.absent,
-    ):
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise CatalogueError(f"{pattern!r}: {error}", where=reader.where) from error
-    return signature
 
 
 def _remedy(reader: _Reader) -> Remedy:
@@ -327,7 +339,12 @@ def _source(reader: _Reader) -> Source:
     date = reader.text("date")
     if not _DATE.fullmatch(date):
         raise CatalogueError(f"must be YYYY-MM-DD, found {date!r}", where=reader.at("date"))
-    return Source(url=reader.text("url"), date=date)
+    url = reader.text("url")
+    if not _ADDRESS.fullmatch(url):
+        raise CatalogueError(
+            f"must be https://… or index:NAME==VERSION, found {url!r}", where=reader.at("url")
+        )
+    return Source(url=url, date=date)
 
 
 def _precheck(reader: _Reader, entry: _Reader) -> Precheck:
@@ -342,10 +359,32 @@ def _precheck(reader: _Reader, entry: _Reader) -> Precheck:
     )
 
 
-def _check_groups(entry: Entry, name: str) -> None:
+def group_names(entry: Entry) -> frozenset[str]:
+    """Return the named groups of the patterns of *entry*, of those for neighbours too."""
+    return frozenset(
+        word
+        for each in entry.signatures
+        for pattern in (each.pattern, *each.near)
+        for word in compiled(pattern).groupindex
+    )
+
+
+def unfilled(entry: Entry, text: str) -> str:
+    """Return *text* of *entry* for where no log filled its fields: ``<name>`` stands there."""
+    names = group_names(entry)
+    return _FIELD.sub(lambda found: f"<{found[1]}>" if found[1] in names else found[0], text)
+
+
+def _check_patterns(entry: Entry, name: str) -> None:
+    for index, signature in enumerate(entry.signatures):
+        for pattern in (signature.pattern, *signature.near, *signature.seen, *signature.absent):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                where = f"{name}: signature[{index}]"
+                raise CatalogueError(f"{pattern!r}: {error}", where=where) from error
     wanted = set(_FIELD.findall(entry.cause))
-    given = {word for each in entry.signatures for word in compiled(each.pattern).groupindex}
-    for word in sorted(wanted - given):
+    for word in sorted(wanted - group_names(entry)):
         raise CatalogueError(
             f"{{{word}}} is no named group of a pattern of this entry", where=f"{name}: cause"
         )

@@ -6,12 +6,14 @@ follow from another, and warnings, stand behind those that end a run.
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.issues.catalogue import compiled
+from pytest_verlcompat.issues.catalogue import compiled, group_names, unfilled
 from pytest_verlcompat.issues.facts import Facts, Holds, any_holds, holds
 from pytest_verlcompat.issues.failures import Failure, looks_failed, read_failure
 from pytest_verlcompat.issues.matches import (
@@ -29,11 +31,10 @@ from pytest_verlcompat.issues.scan import (
     lines_before,
     search_words,
 )
-from pytest_verlcompat.issues.text import inert
+from pytest_verlcompat.issues.text import Line, inert
 from pytest_verlcompat.issues.versions import read_facts
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
@@ -50,6 +51,8 @@ _MAX_SHAPES = 20_000
 _NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 _EVIDENCE_BEFORE = 2
 _SHOWN_CHARACTERS = 400
+_TYPEABLE = re.compile(r"[\w][\w.@/+-]{0,160}")
+"""A log is not trusted: nothing of it goes into a command but plain names, versions and paths."""
 
 
 class Confidence(Enum):
@@ -180,7 +183,7 @@ def _look(hit: Hit, table: _Needles, *, found: _Collected) -> None:
             found.matches[entry.id] = Match(
                 entry=entry, signature=signature, hit_number=hit.number, around=around,
                 process=hit.line.process, text=text, start=matched.start(),
-                groups={key: value or "?" for key, value in matched.groupdict().items()},
+                groups={**_near_groups(signature, around), **_given(matched)},
             )  # fmt: skip
         else:
             found.refused[signature.pattern] = found.refused.get(signature.pattern, 0) + 1
@@ -188,11 +191,15 @@ def _look(hit: Hit, table: _Needles, *, found: _Collected) -> None:
 
 
 def _candidates(text: str, table: _Needles) -> Iterator[tuple[Entry, Signature, re.Match[str]]]:
-    """Yield the signatures whose pattern is in *text*."""
+    """Yield the signatures whose pattern is in *text*, or begins what a logger put before."""
+    message = Line(process="", text=text).message
     for needle, row in table.items():
         if needle in text:
             for entry, signature in row:
-                matched = compiled(signature.pattern).search(text)
+                pattern = compiled(signature.pattern)
+                matched = pattern.search(text) or (
+                    pattern.search(message) if signature.pattern.startswith("^") else None
+                )
                 if matched is not None:
                     yield entry, signature, matched
 
@@ -219,7 +226,23 @@ def _look_around(hit: Hit) -> Around:
     return Around(
         before=tuple(before[-_EVIDENCE_BEFORE:]),
         window="\n".join([*before, hit.line.text, *lines_after(hit)]),
+        at=sum(len(each) + 1 for each in before),
     )
+
+
+def _given(matched: re.Match[str]) -> dict[str, str]:
+    return {key: value for key, value in matched.groupdict().items() if value}
+
+
+def _near_groups(signature: Signature, around: Around) -> dict[str, str]:
+    """Return what the patterns for neighbours name; what follows the line goes first."""
+    groups: dict[str, str] = {}
+    for each in signature.near:
+        pattern = compiled(each)
+        matched = pattern.search(around.window, around.at) or pattern.search(around.window)
+        if matched is not None:
+            groups |= _given(matched)
+    return groups
 
 
 def _fits(signature: Signature, window: str, *, head: str) -> bool:
@@ -285,7 +308,9 @@ def _explanation(match: Match, facts: Facts, *, unexplained: tuple[Failure, ...]
         confidence=confidence,
         why=tuple(why),
         remedies=tuple(
-            each for each in match.entry.remedies if holds(each.when, facts) is not Holds.NO
+            dataclasses.replace(each, do=_typed(each.do, match))
+            for each in match.entry.remedies
+            if holds(each.when, facts) is not Holds.NO
         ),
         lines=match.count,
     )
@@ -301,12 +326,19 @@ def _cropped(match: Match) -> str:
 
 def _filled(match: Match) -> str:
     text = match.entry.cause
-    for name in compiled(match.signature.pattern).groupindex:
-        text = text.replace(f"{{{name}}}", inert(match.groups.get(name, "?"), limit=160))
-    for signature in match.entry.signatures:
-        for name in compiled(signature.pattern).groupindex:
-            text = text.replace(f"{{{name}}}", name)
+    for name in group_names(match.entry):
+        own = name in compiled(match.signature.pattern).groupindex
+        given = match.groups.get(name, "?" if own else name)
+        text = text.replace(f"{{{name}}}", inert(given, limit=160))
     return text
+
+
+def _typed(text: str, match: Match) -> str:
+    """Return a remedy with what the log names put in, where that is safe to type in a shell."""
+    for name, value in match.groups.items():
+        if _TYPEABLE.fullmatch(value):
+            text = text.replace(f"{{{name}}}", value)
+    return unfilled(match.entry, text)
 
 
 def _judge(match: Match, facts: Facts) -> tuple[Confidence, list[str]]:

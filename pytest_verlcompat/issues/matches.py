@@ -26,6 +26,8 @@ class Around:
 
     before: tuple[str, ...]
     window: str
+    at: int
+    """Where in `window` the line itself begins."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -65,7 +65,7 @@ def _explained(each: Explanation) -> Iterator[str]:
 
 def _remedy(number: int, remedy: Remedy) -> Iterator[str]:
     first, *more = remedy.do.splitlines()
-    yield f"  {number}. {first}"
+    yield f"  {number}. {'add to the command: ' if remedy.is_option else ''}{first}"
     yield from (f"     {line}" for line in more)
     yield f"     cost: {remedy.cost}"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_verlcompat.issues.catalogue import unfilled
 from pytest_verlcompat.issues.facts import Holds, holds
 
 if TYPE_CHECKING:
@@ -47,7 +49,11 @@ def asked_places(catalogue: Iterable[Entry]) -> frozenset[str]:
 def _risk(entry: Entry, facts: Facts) -> Risk | None:
     for condition in entry.precheck.when:
         if holds(condition, facts) is Holds.YES:
-            fitting = (each for each in entry.remedies if holds(each.when, facts) is not Holds.NO)
+            fitting = (
+                dataclasses.replace(each, do=unfilled(entry, each.do))
+                for each in entry.remedies
+                if holds(each.when, facts) is not Holds.NO
+            )
             return Risk(
                 entry=entry,
                 condition=condition,

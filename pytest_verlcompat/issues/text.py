@@ -15,6 +15,8 @@ _ESCAPE = re.compile(
     r"|\x1b[PX^_][^\x1b]{0,4096}(?:\x1b\\)?"  # strings to the terminal
     r"|\x1b[ -/]{0,4}[0-~]"
 )
+_PASTED = re.compile(r"\[(?:0|1|2|4|3[0-7]|9[0-7]|[0-4];[349][0-7]|[34]8;5;\d{1,3})m")
+"""Colours whose escape character was lost on the way through a browser."""
 _PROCESS = re.compile(
     r"\s{0,4}(?:"
     r"\((?P<ray>[\w.:<>\[\] /+-]{0,120}?(?:pid=\d+)(?:,[^()]{0,120})?)\)"  # Ray, vLLM
@@ -24,6 +26,13 @@ _PROCESS = re.compile(
     r"|(?P<srun>\d{1,5}):(?=\s)"  # srun --label
     r")\s?"
 )
+_STAMP = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d) "  # a CI's
+    r"(?:std(?:out|err) [FP] )?"  # the kubelet's
+    r"|\[pod/[^\]\s]{1,200}\] "  # kubectl logs --prefix
+    r"|> "  # quoted in an issue or a mail
+)
+"""What carries a log from one place to another puts before each line."""
 _LOGGER = re.compile(
     r"(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\d]{0,10}Z?\s{1,4})?"
     r"(?:\[?(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL|FATAL)\]?:?\s{1,4})?"
@@ -59,8 +68,10 @@ class Line:
 
 
 def strip_escapes(text: str) -> str:
-    """Return *text* without terminal escape sequences."""
-    return _ESCAPE.sub("", text) if "\x1b" in text else text
+    """Return *text* without terminal escape sequences, or what a paste left of them."""
+    if "\x1b" in text:
+        text = _ESCAPE.sub("", text)
+    return _PASTED.sub("", text) if "m" in text and "[" in text else text
 
 
 def parse_line(raw: str) -> Line:
@@ -68,6 +79,8 @@ def parse_line(raw: str) -> Line:
     text = strip_escapes(raw)
     names = []
     start = 0
+    while stamped := _STAMP.match(text, start):
+        start = stamped.end()
     for _ in range(_MAX_PREFIXES):
         matched = _PROCESS.match(text, start)
         if matched is None:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.model.outcome import Outcome
-from pytest_verlcompat.model.verdict import VerdictKind, judge
+from pytest_verlcompat.model.verdict import VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,11 +23,13 @@ _COLOURS = {
 }
 _SPECIAL = {ord(letter): f"\\{letter}" for letter in r"\`*_[]<>|"}
 _WIDTH = 300
+_MOST_LINES = 10
 
 
-def render_summary(records: Sequence[Evidence], *, versions: Mapping[str, str]) -> str:
+def render_summary(
+    records: Sequence[Evidence], *, verdict: Verdict, versions: Mapping[str, str]
+) -> str:
     """Return a section in Markdown: the verdict, its rungs, and a row for each record."""
-    verdict = judge(records)
     stack = ", ".join(f"{name} {version}" for name, version in versions.items())
     lines = [
         f"## verl stack: {verdict}",
@@ -43,6 +45,19 @@ def render_summary(records: Sequence[Evidence], *, versions: Mapping[str, str]) 
         *_rows(records),
     ]
     return "\n".join(lines) + "\n"
+
+
+def render_own(records: Sequence[Evidence]) -> Iterator[str]:
+    """Yield what the records about own sources say, a line each, the names below it."""
+    for each in records:
+        yield f"{each.subject}: {each.outcome.value}"
+        if each.cause is not None:
+            found = (each.cause.detail or str(each.cause)).splitlines()
+            yield from (f"    {_one_line(line)}" for line in found[:_MOST_LINES])
+            if len(found) > _MOST_LINES:
+                yield f"    and {len(found) - _MOST_LINES} more"
+        elif each.condition or each.lacks:
+            yield f"    {_one_line(each.condition or ', '.join(each.lacks))}"
 
 
 def render_badge(verdict: Verdict) -> str:
@@ -70,6 +85,9 @@ def _names(rungs: Sequence[object]) -> str:
 
 def _plain(text: str) -> str:
     """Return *text* as one line that a forge shows and does not interpret."""
+    return _one_line(text).translate(_SPECIAL)
+
+
+def _one_line(text: str) -> str:
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    cut = printable if len(printable) <= _WIDTH else f"{printable[:_WIDTH]}…"
-    return cut.translate(_SPECIAL)
+    return printable if len(printable) <= _WIDTH else f"{printable[:_WIDTH]}…"

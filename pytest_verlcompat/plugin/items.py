@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,10 +26,11 @@ PROPERTY = "verlcompat"
 class ProbeFailed(Exception):  # noqa: N818 -- an outcome, said to pytest in its own way
     """The stack failed a probe."""
 
-    def __init__(self, record: Evidence, *, log: Path | None) -> None:
+    def __init__(self, record: Evidence, *, log: Path | None, stack: VerlStack) -> None:
         super().__init__(str(record.cause))
         self.record = record
         self.log = log
+        self.stack = stack
 
 
 class Stack(pytest.Collector):
@@ -80,7 +82,7 @@ class SubjectItem(pytest.Item):
             pytest.skip(f"host lacks {', '.join(record.lacks)}")
         if record.outcome is not Outcome.PASSED:
             log = self._logs / f"{record.log_sha256}.log" if record.log_sha256 else None
-            raise ProbeFailed(record, log=log)
+            raise ProbeFailed(record, log=log, stack=self._stack)
 
     def repr_failure(  # type: ignore[override]  # pytest's own return type is wider
         self, excinfo: pytest.ExceptionInfo[BaseException]
@@ -99,9 +101,30 @@ class SubjectItem(pytest.Item):
                 lines.append(f"E   at {record.cause.frame}: {record.cause.frame.source or ''}")
         if error.log is not None:
             lines.append(f"log: {error.log}")
+        lines += _explanation(error)
         return "\n".join(lines)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return where it is written and what it establishes."""
         place = self._subject.script if isinstance(self._subject, Probe) else CHECKS
         return place, 0, f"{self._subject.name}: {self._subject.title}"
+
+
+def _explanation(error: ProbeFailed) -> list[str]:
+    """Return what the catalogue of known failures says; nothing where it knows nothing."""
+    from pytest_verlcompat.plugin.explained import explained
+
+    first, *rest = explained(
+        error.record,
+        log=error.log,
+        versions=error.stack.versions,
+        catalogue=error.stack.known_failures,
+    ) or [""]
+    if not first:
+        return []
+    return ["", f"known as {first}", *(each for line in rest for each in _wrapped(line))]
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return *line* in at most 88 columns; what is to be typed stays as it is."""
+    return [line] if line.startswith(" ") else textwrap.wrap(line, width=88)

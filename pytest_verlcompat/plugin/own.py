@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.plugin.configuration import Configuration
     from pytest_verlcompat.plugin.stack import VerlStack
 
+_OWN = "own_"
 _CODE = ("checks/own_*.py", *IMPORT_CODE)
 
 
@@ -68,6 +69,11 @@ def find_own_checks(
                     _read_scripts, root=root, scripts=scripts, environment=_environment(stack)
                 ),
             )
+
+
+def is_own(record: Evidence) -> bool:
+    """Return whether *record* judges the repository's sources, and so not the stack."""
+    return record.subject.startswith(_OWN)
 
 
 def parse_releases(text: str) -> list[dict[str, str]]:
@@ -123,11 +129,12 @@ def _read_installed(
     shadowed = find_shadowed(sources, environment.folders)
     if not shadowed:
         return record
-    return dataclasses.replace(
-        record,
-        condition=f"installed too: {', '.join(shadowed)}; which one is imported depends on the "
-        "order of sys.path",
+    said = (
+        f"installed too: {', '.join(shadowed)}; which one is imported depends on the order of "
+        "sys.path"
     )
+    both = f"{record.condition}; {said}" if record.condition else said
+    return dataclasses.replace(record, condition=both)
 
 
 def _read_against(
@@ -170,12 +177,21 @@ def _read_scripts(
 
 def _evidence(surface: CellSurface, machine: Machine, *, sources: OwnSources) -> Evidence:
     from pytest_verlcompat.checks.import_evidence import evidence_of
-    from pytest_verlcompat.checks.own_sources import of_the_stack, sources_sha256, summarize
+    from pytest_verlcompat.checks.own_sources import find_lines, of_the_stack, sources_sha256
+    from pytest_verlcompat.model.finding import Weight
 
     surface = of_the_stack(surface)
     record = evidence_of(surface, cell_id=None, machine=machine, duration_s=0.0)
     facts = {**record.facts, "sources_sha256": sources_sha256(sources)}
-    return dataclasses.replace(record, facts=facts, cause=summarize(surface, record.cause))
+    broken = find_lines(surface, Weight.BROKEN)
+    called = find_lines(surface, Weight.SUSPECT)
+    lines = [*broken, *(f"{line} (when it is called)" for line in called)]
+    if record.cause is not None:
+        cause = dataclasses.replace(record.cause, detail="\n".join(lines))
+        return dataclasses.replace(record, facts=facts, cause=cause)
+    more = f" (and {len(called) - 1} more)" if len(called) > 1 else ""
+    said = f"what a function wants is missing: {called[0]}{more}" if called else None
+    return dataclasses.replace(record, facts=facts, condition=said)
 
 
 def _blank(machine: Machine) -> Evidence:

@@ -13,21 +13,20 @@ import pytest
 from pytest_verlcompat.checks.installed import InstalledCheck, list_checks
 from pytest_verlcompat.errors import VerlcompatError
 from pytest_verlcompat.model.codec import parse_line
+from pytest_verlcompat.model.outcome import Outcome
 from pytest_verlcompat.model.verdict import judge
 from pytest_verlcompat.plugin import artifacts
 from pytest_verlcompat.plugin.cells import Matrix
 from pytest_verlcompat.plugin.items import PROPERTY, Stack
-from pytest_verlcompat.plugin.own import find_own_checks
+from pytest_verlcompat.plugin.own import find_own_checks, is_own
 from pytest_verlcompat.plugin.session_state import session_state
 from pytest_verlcompat.plugin.strict import Strict
-from pytest_verlcompat.plugin.summary import render_summary
+from pytest_verlcompat.plugin.summary import STACK, render_summary
 from pytest_verlcompat.probes.registry import Probe, find_probes
 from pytest_verlcompat.store.jsonl import append
 
 if TYPE_CHECKING:
     from pytest_verlcompat.model.evidence import Evidence
-
-_STACK = ("verl", "vllm", "sglang", "torch", "flash-attn", "transformers", "ray", "tensordict")
 
 
 def register(config: pytest.Config) -> None:
@@ -105,14 +104,16 @@ class Verlcompat:
         """Hand the verdict to whoever asked for it by a hook."""
         if self._is_worker or not self.records:
             return
-        verdict = judge(self.records)
+        verdict = judge(each for each in self.records if not is_own(each))
         self._config.hook.pytest_verlcompat_verdict(
             config=self._config, verdict=verdict, records=tuple(self.records)
         )
         option, folder = self._config.option, self._config.invocation_params.dir
         if option.verlcompat_summary:
             with (folder / option.verlcompat_summary).open("a", encoding="utf-8") as file:
-                file.write(artifacts.render_summary(self.records, versions=self._shown))
+                file.write(
+                    artifacts.render_summary(self.records, verdict=verdict, versions=self._shown)
+                )
         if option.verlcompat_badge:
             text = artifacts.render_badge(verdict)
             (folder / option.verlcompat_badge).write_text(text, encoding="utf-8")
@@ -123,17 +124,24 @@ class Verlcompat:
             return
         terminalreporter.section("verlcompat")
         for line in render_summary(
-            self.records,
-            stack=self._shown,
+            [each for each in self.records if not is_own(each)],
+            versions=self._stack.versions,
             interpreter=self._stack.interpreter,
             logs=self._state.logs,
+            catalogue=self._state.entries if self._any_failed else (),
         ):
             terminalreporter.write_line(line)
+        for line in artifacts.render_own([each for each in self.records if is_own(each)]):
+            terminalreporter.write_line(line)
+
+    @property
+    def _any_failed(self) -> bool:
+        return any(each.outcome is Outcome.FAILED for each in self.records)
 
     @property
     def _shown(self) -> dict[str, str]:
         versions = self._stack.versions
-        return {name: versions[name] for name in _STACK if name in versions}
+        return {name: versions[name] for name in STACK if name in versions}
 
     def _applicable(self, names: list[str]) -> tuple[InstalledCheck | Probe, ...]:
         own = find_own_checks(self._config.rootpath, self._state.configuration, self._stack)
@@ -146,7 +154,7 @@ class Verlcompat:
         found = tuple(each for each in everything if each.applies_to(self._stack.versions))
         if not found:
             raise VerlcompatError(
-                f"has none of {', '.join(_STACK)} that a probe could be run on; "
+                f"has none of {', '.join(STACK)} that a probe could be run on; "
                 "name another interpreter with --verlcompat-python",
                 where=str(self._state.python),
             )

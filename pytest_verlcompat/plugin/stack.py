@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_verlcompat.checks.installed import InstalledCheck
+    from pytest_verlcompat.issues.catalogue import Entry
     from pytest_verlcompat.issues.facts import Facts
     from pytest_verlcompat.model.machine import Machine
     from pytest_verlcompat.plugin.session_state import SessionState
@@ -113,6 +114,11 @@ class VerlStack:
             machine=describe_machine(),
             isolated=False,
         )
+
+    @property
+    def known_failures(self) -> tuple[Entry, ...]:
+        """What is known to fail: our catalogue and what this repository adds to it."""
+        return self._state.entries
 
     @property
     def rungs(self) -> Mapping[str, str]:

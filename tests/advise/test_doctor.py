@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import venv
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 
 from pytest_verlcompat.advise.advice import Advice, Level
 from pytest_verlcompat.advise.doctor import examinations, find_advice
+from pytest_verlcompat.advise.host import cgroup_memory
 from pytest_verlcompat.advise.inventory import Inventory, read_inventory
 from pytest_verlcompat.advise.launch import read_launch
 from pytest_verlcompat.advise.render_doctor import render_markdown, render_text, render_values
@@ -54,6 +57,12 @@ class Patient:
         return {each.code: each.level for each in find_advice(self.inventory(environ))}
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is remembered of environments out of the user's folder."""
+    monkeypatch.setenv("VERLCOMPAT_CACHE_DIR", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def patient(tmp_path: Path) -> Patient:
     """Return an environment with nothing in it."""
@@ -81,6 +90,13 @@ FAULTS = {
     "mixed-cuda": (
         [("nvidia-cublas-cu12", "12.8.4.1"), ("nvidia-cublas-cu13", "13.0.0")], {},
         "mixed-cuda-wheels",
+    ),
+    "mixed-cuda-without-suffix": (
+        [("nvidia-cublas-cu12", "12.8.4.1"), ("nvidia-cuda-runtime", "13.0.96")], {},
+        "mixed-cuda-wheels",
+    ),
+    "flashinfer-parts": (
+        [("flashinfer-python", "0.5.2"), ("flashinfer-cubin", "0.5.3")], {}, "VC096",
     ),
     "numba": ([("numba", "0.61.2"), ("numpy", "2.3.5")], {}, "VC124"),
     "rocr": ([("verl", "0.8.0")], {"ROCR_VISIBLE_DEVICES": "0"}, "VC115"),
@@ -213,6 +229,28 @@ def test_no_output_holds_a_secret(patient: Patient) -> None:
         assert "HF_TOKEN" in text
 
 
+def test_no_output_holds_a_secret_of_the_script(patient: Patient, tmp_path: Path) -> None:
+    """Tokens on command lines and passwords in addresses are hidden in all three forms."""
+    script = tmp_path / "train.sh"
+    script.write_text(
+        f"hf download Qwen/Qwen2.5-0.5B --token {SECRET}\n"
+        "git clone https://bob:hunter2@127.0.0.1/repository\n"
+        "python -m verl.trainer.main_ppo reward.url=http://bob:hunter2@127.0.0.1:9/score\n"
+    )
+    launch = read_launch(script, environ={})
+    inventory = read_inventory(patient.python, environ={}, launch=launch)
+    found = find_advice(inventory)
+
+    forms = (
+        render_text(inventory, found),
+        render_markdown(inventory, found),
+        json.dumps(render_values(inventory, found)),
+    )
+
+    assert "launch-downloads" in forms[0]
+    assert not any(word in text for text in forms for word in (SECRET, "hunter2"))
+
+
 def test_markdown_shows_what_was_hidden(patient: Patient) -> None:
     """A placeholder is no HTML tag, so a reader sees that something stood there."""
     inventory = patient.inventory({"HF_HOME": "/home/bob/<b>hf</b>|x"})
@@ -233,6 +271,29 @@ def test_judging_a_large_environment_takes_less_than_a_second(patient: Patient) 
     find_advice(patient.inventory())
 
     assert time.perf_counter() - started < 2.0  # the figure itself is measured by the bench
+
+
+@pytest.mark.parametrize(
+    ("files", "own", "mib"),
+    [
+        ({"memory.max": "max"}, "0::/", None),
+        ({"memory.max": "8589934592"}, "0::/", 8192),
+        ({"job/memory.max": "4294967296", "job/step/memory.max": "max"}, "0::/job/step", 4096),
+        ({"memory/slurm/memory.limit_in_bytes": "1073741824"}, "3:cpu:/x\n5:memory:/slurm", 1024),
+        ({"memory/memory.limit_in_bytes": str(2**63 - 4096)}, "", None),
+        ({"memory.max": "8589934592"}, "0::/../../escape\nnonsense", 8192),
+    ],
+)
+def test_memory_limit_is_that_of_the_narrowest_group(
+    tmp_path: Path, files: dict[str, str], own: str, mib: int | None
+) -> None:
+    """Container, job and step are asked, in both versions of control groups."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    (tmp_path / "own").write_text(own)
+
+    assert cgroup_memory(root=tmp_path, own=tmp_path / "own") == mib
 
 
 def test_examinations_are_found_by_their_names() -> None:
@@ -303,7 +364,94 @@ def test_launch_script_that_has_everything_is_not_accused(patient: Patient, tmp_
 
     found = _judge_launch(patient, script, {})
 
-    assert not [each for each in found if each.code.startswith("launch") or each.code == "VC138"]
+    bad = [each for each in found if each.level in {Level.BREAKS, Level.RISK}]
+    assert not [each for each in bad if each.code.startswith("launch") or each.code == "VC138"]
+
+
+def test_reward_function_that_its_file_lacks_is_found(patient: Patient, tmp_path: Path) -> None:
+    """The file is read, not imported; the name verl looks for by itself is known."""
+    rewards = tmp_path / "rewards.py"
+    rewards.write_text("raise SystemExit\ndef score(*words): return 1.0\n")
+    script = tmp_path / "train.sh"
+    script.write_text(f"python -m verl.trainer.main_ppo custom_reward_function.path={rewards}\n")
+
+    wrong = _judge_launch(patient, script, {})
+    script.write_text(f"{script.read_text().strip()} custom_reward_function.name=score\n")
+
+    (said,) = [each for each in wrong if each.code == "launch-reward-function"]
+    assert said.remedies == ("custom_reward_function.name=score",)
+    codes = {each.code for each in _judge_launch(patient, script, {})}
+    assert "launch-reward-function" not in codes
+
+
+def test_server_of_a_tool_configuration_is_asked(patient: Patient, tmp_path: Path) -> None:
+    """Addresses inside the YAML of tools count as those of options."""
+    tools = tmp_path / "tools.yaml"
+    script = tmp_path / "train.sh"
+    key = "actor_rollout_ref.rollout.multi_turn.tool_config_path"
+    script.write_text(f"python -m verl.trainer.main_ppo {key}={tools}\n")
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler
+    ) as s:
+        threading.Thread(target=s.serve_forever, daemon=True).start()
+        tools.write_text(f"tools:\n- config: {{url: 'http://127.0.0.1:{s.server_port}/none'}}\n")
+        answered = {each.code for each in _judge_launch(patient, script, {})}
+        s.shutdown()
+
+    silent = {each.code for each in _judge_launch(patient, script, {})}
+
+    assert "launch-servers-answer" in answered
+    assert "launch-server" in silent
+
+
+CONFIG = """\
+defaults: [_self_]
+actor_rollout_ref: {rollout: {n: 1, engine_kwargs: {}}}
+trainer: {n_gpus_per_node: 8, nnodes: 1, total_epochs: 30}
+"""
+MAIN = """\
+import hydra
+@hydra.main(config_path="config", config_name="ppo_trainer", version_base=None)
+def main(config): ...
+"""
+
+
+def test_overrides_are_judged_by_the_verl_that_is_installed(
+    patient: Patient, tmp_path: Path
+) -> None:
+    """What Hydra would refuse is said with the known failure it ends in."""
+    patient.install("verl", "0.6.1")
+    for name, text in {
+        "__init__.py": "", "trainer/__init__.py": "", "trainer/main_ppo.py": MAIN,
+        "trainer/config/ppo_trainer.yaml": CONFIG,
+    }.items():  # fmt: skip
+        path = patient.site / "verl" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    script = tmp_path / "train.sh"
+    command = "python -m verl.trainer.main_ppo"
+    script.write_text(f"{command} +trainer.nnodes=1 trainer.nosuch=3\n")
+
+    refused = [e for e in _judge_launch(patient, script, {}) if e.code in {"VC128", "VC129"}]
+    script.write_text(f"{command} trainer.nnodes=1\n")
+
+    assert {each.code for each in refused} == {"VC128", "VC129"}
+    assert "train.sh:1" in refused[0].detail
+    assert "launch-options" in {each.code for each in _judge_launch(patient, script, {})}
+
+
+def test_steps_that_download_are_listed(patient: Patient, tmp_path: Path) -> None:
+    """A risk where there is a network, a failure where the hub is switched off."""
+    script = tmp_path / "train.sh"
+    script.write_text(
+        "MODEL=Qwen/Qwen2.5-0.5B\nhf download $MODEL\npip install -U vllm\necho done\n"
+    )
+
+    (risk,) = [e for e in _judge_launch(patient, script, {}) if e.code == "launch-downloads"]
+    offline = _judge_launch(patient, script, {"HF_HUB_OFFLINE": "1"})
+
+    assert risk.detail == "hf download Qwen/Qwen2.5-0.5B; pip install -U vllm"
+    assert [e.level for e in offline if e.code == "launch-downloads"] == [Level.BREAKS]
 
 
 def test_launch_script_with_an_open_quote_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How long `explain` and `doctor` take, and how precise the catalogue is, written as figures."""
+"""How long `explain` takes, and how precise the catalogue is, written as figures."""
 
 from __future__ import annotations
 
@@ -198,40 +198,3 @@ def test_explain_figures(tmp_path: Path) -> None:
 def _root(path: Path, catalogue: tuple[Any, ...]) -> str | None:
     root = explain(io.BytesIO(path.read_bytes()), catalogue=catalogue).root
     return root.entry.id if root else None
-
-
-@pytest.mark.bench
-def test_doctor_figures() -> None:
-    """The doctor's time on the environment named by ``VERLCOMPAT_BENCH_PYTHON``, else on this one.
-
-    Where that environment has torch and vLLM their own collectors are timed beside it.
-    """
-    python = os.environ.get("VERLCOMPAT_BENCH_PYTHON", sys.executable)
-    doctor = [sys.executable, "-m", "pytest_verlcompat.cli", "doctor", "--json", "--python", python]
-    best = _timed(doctor, runs=5)
-    body = json.loads(best.pop("output"))
-    rows: list[dict[str, Any]] = [{"what": "verlcompat doctor", **best}]
-    for module in ("torch.utils.collect_env", "vllm.collect_env"):
-        root = module.partition(".")[0]
-        if root in body["distributions"]:
-            found = _timed([python, "-m", module], runs=1)
-            rows.append(
-                {"what": f"python -m {module}", "output_bytes": len(found.pop("output")), **found}
-            )
-    figures = {
-        "doctor_s": best["wall_s"],
-        "doctor_cpu_s": best["cpu_s"],
-        "distributions": len(body["distributions"]),
-        "findings": len(body["findings"]),
-        "versions": {
-            name: body["distributions"][name]["version"]
-            for name in ("verl", "vllm", "sglang", "torch")
-            if name in body["distributions"]
-        },
-    }
-    _write(
-        "doctor_bench.json",
-        {"title": "doctor: time beside other collectors", "figures": figures, "rows": rows},
-    )
-
-    assert best["cpu_s"] <= 1.0

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_verlcompat.issues.catalogue import Entry, Role, compiled, load_catalogue
-from pytest_verlcompat.issues.explain import Confidence, explain
+from pytest_verlcompat.issues.catalogue import (
+    ENTRIES,
+    Entry,
+    Role,
+    compiled,
+    load_catalogue,
+    parse_entry,
+)
+from pytest_verlcompat.issues.explain import Confidence, explain, explain_text
 
 DATA = Path(__file__).parent.parent / "data"
 QUIET = sorted((DATA / "quiet").glob("*.log"))
@@ -28,6 +35,37 @@ def test_own_log_is_explained_first_by_its_entry(entry: Entry) -> None:
     assert diagnosis.root.remedies
     if entry.role is not Role.CONSEQUENCE:
         assert diagnosis.root.confidence is Confidence.HIGH
+
+
+@pytest.mark.parametrize("path", sorted(ENTRIES.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_patterns_are_proved(path: Path) -> None:
+    """What is not proved each time the catalogue is read is proved here."""
+    entry = parse_entry(path.read_text("utf-8"), path.name, prove=True)
+
+    assert entry in CATALOGUE
+
+
+CARRIERS = {
+    "kubelet": "2026-11-20T10:00:00.123456789Z stdout F {}",
+    "kubectl": "[pod/train-0/worker] {}",
+    "quoted": "> {}",
+    "compose": "trainer-1  | {}",
+    "windows": "{}\r",
+}
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_carried_logs_are_explained_as_before(carrier: str) -> None:
+    """What a cluster, a mail or an issue puts before each line changes no explanation."""
+    wrong = []
+    for entry in SPEAKING:
+        lines = (DATA / "logs" / f"{entry.id}.log").read_text("utf-8", "replace").split("\n")
+        text = "\n".join(CARRIERS[carrier].format(line) for line in lines)
+        root = explain_text(text, catalogue=CATALOGUE).root
+        if root is None or root.entry.id != entry.id:
+            wrong.append((entry.id, root.entry.id if root else None))
+
+    assert wrong == []
 
 
 def test_every_log_belongs_to_an_entry() -> None:

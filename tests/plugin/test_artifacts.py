@@ -40,7 +40,7 @@ def test_what_a_stack_printed_cannot_shape_the_page() -> None:
     cause = Cause(kind="ValueError", first_line="x | <img src=y> [a](b) `c`\n| new | row")
     record = make_evidence(outcome=Outcome.FAILED, cause=cause)
 
-    text = render_summary([record], versions={"vllm": "0.11.0"})
+    text = render_summary([record], verdict=judge([record]), versions={"vllm": "0.11.0"})
 
     row = next(line for line in text.splitlines() if "ValueError" in line)
     assert text.splitlines()[-1] == row

@@ -92,6 +92,33 @@ def test_outcomes_are_pytests_own(project: Project) -> None:
 
 
 @pytest.mark.parametrize("way", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_known_failure_is_explained_under_its_traceback(
+    project: Project, way: tuple[str, ...]
+) -> None:
+    """Id, cause and the first remedy that fits follow the traceback and stand in the summary."""
+    project.install("peft", "0.17.1")
+    project.install("transformers", "5.4.0")
+    message = "cannot import name 'HybridCache' from 'transformers'"
+    project.write_probe("broken", f"raise ImportError({message!r})")
+
+    result = project.run("--verlcompat", *way)
+
+    result.stdout.fnmatch_lines(
+        [
+            "E   ImportError: cannot import name 'HybridCache'*",
+            "log: *.log",
+            "known as VC076  peft up to 0.17 imports HybridCache*",
+            "What to do:",
+            "    pip install 'peft>=0.18.0'",
+            "    cost: upgrade of peft",
+            "*= verlcompat =*",
+            "broken failed: ImportError: cannot import name 'HybridCache'*",
+            "    known as VC076 *",
+        ]
+    )
+
+
+@pytest.mark.parametrize("way", [(), ("-n", "2")], ids=["alone", "workers"])
 def test_log_that_a_failure_names_exists(project: Project, way: tuple[str, ...]) -> None:
     """The path in the failure can be opened after the run, under xdist too."""
     project.write_probe("broken", "print('the reason'); import os; os._exit(3)")

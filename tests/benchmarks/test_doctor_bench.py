@@ -1,0 +1,306 @@
+"""The doctor beside other collectors, on a real vLLM environment into which faults are planted.
+
+The environment is built from a lock of this project (ten gigabytes, by hard links where uv has
+them in its cache) and deleted again. What a tool says of a fault is decided by a rule, below.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.figures import write_figures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+COMMAND = "nox -s bench -- tests/benchmarks/test_doctor_bench.py"
+TITLE = "doctor: time and planted faults, beside other collectors"
+CELL = "verl0.6.1-vllm0.11.0-python3.12-2025-11-20"
+RULE = (
+    "says: one line that the sound environment does not print holds the fault's decisive words, "
+    "both sides of the conflict or the error itself; lists: a new line holds what was changed, "
+    "and no line says that it is wrong; stops: it ends with a traceback and neither; nothing"
+)
+LIMIT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is made wrong in a sound environment."""
+
+    name: str
+    says: str
+    """What one line must hold to say that it is wrong; case does not matter."""
+    lists: str
+    """What shows the thing without judging it."""
+    installs: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    writes: Mapping[str, str] = field(default_factory=dict)
+    """Files below site-packages."""
+
+
+FAULTS = (
+    Fault(
+        name="numpy newer than numba knows",
+        installs=("numpy==2.3.5",),
+        says=r"numba\b.*numpy",
+        lists=r"numpy\W+2\.3\.5",
+    ),
+    Fault(
+        name="transformers 5 under vLLM 0.11",
+        installs=("transformers==5.4.0",),
+        says=r"transformers.*(vllm|verl|Vision2Seq)|(vllm|verl|Vision2Seq).*transformers",
+        lists=r"transformers\W+5\.4\.0",
+    ),
+    Fault(
+        name="setuptools without pkg_resources under tensorboard 2.20",
+        installs=("setuptools==82.0.0", "tensorboard==2.20.0"),
+        says=r"pkg_resources",
+        lists=r"setuptools\W+82\.0\.0",
+    ),
+    Fault(
+        name="pyarrow 26 beside numpy 1",
+        installs=("pyarrow==26.0.1",),
+        says=r"pyarrow.*numpy",
+        lists=r"pyarrow\W+26\.0\.1",
+    ),
+    Fault(
+        name="torchvision of another torch",
+        installs=("torchvision==0.22.1",),
+        says=r"torchvision.*torch\b|torchvision::nms",
+        lists=r"torchvision\W+0\.22\.1",
+    ),
+    Fault(
+        name="two OpenCV distributions",
+        installs=("opencv-python==4.9.0.80",),
+        says=r"several opencv|two opencv|opencv-python.*opencv-python-headless",
+        lists=r"opencv-python\W+4\.9\.0\.80",
+    ),
+    Fault(
+        name="torch replaced under the extensions",
+        installs=("torch==2.9.1",),
+        says=r"undefined symbol|another torch|requires torch==2\.8",
+        lists=r"torch\W+(version: )?2\.9\.1",
+    ),
+    Fault(
+        name="expandable segments with vLLM's pool",
+        environ={"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"},
+        says=r"expandable.segments.*(pool|vllm)",
+        lists=r"expandable_segments:True",
+    ),
+    Fault(
+        name="VLLM_USE_V1=0 under verl",
+        environ={"VLLM_USE_V1": "0"},
+        says=r"VLLM_USE_V1 (contradicts|is).*",
+        lists=r"VLLM_USE_V1\W+0",
+    ),
+    Fault(
+        name="verl older than the engine's names",
+        installs=("verl==0.5.0",),
+        says=r"verl.*imports.*(vllm|module)|No module named 'vllm\.",
+        lists=r"verl\W+0\.5\.0",
+    ),
+    Fault(
+        name="metadata of an interrupted install",
+        writes={"torch-2.7.1.dist-info/METADATA": "Name: torch\nVersion: 2.7.1\n\n"},
+        says=r"torch.*(twice|two versions|duplicate)",
+        lists=r"torch\W+2\.7\.1",
+    ),
+    Fault(
+        name="wheels of two CUDA majors",
+        installs=("nvidia-nccl-cu13==2.28.9",),
+        says=r"(two|both) cuda majors|cuda 12.*cuda 13",
+        lists=r"nvidia-nccl-cu13",
+    ),
+)  # fmt: skip
+
+
+class Patient:
+    """The environment, and the tools that look at it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.prefix = folder / "env"
+        self.python = self.prefix / "bin" / "python"
+        self.cache = folder / "cache"
+        lock = ROOT / "matrix" / "locks" / CELL / "requirements.txt"
+        python = sys.executable if sys.version_info[:2] == (3, 12) else "3.12"
+        self.uv("venv", "--python", python, self.prefix)
+        self.install("--requirement", lock)
+        self.site = next(self.prefix.glob("lib/python3*/site-packages"))
+        diagnose = _fetch_diagnose(folder, python)
+        self.tools = {
+            "verlcompat doctor": [sys.executable, "-m", "pytest_verlcompat.cli", "doctor",
+                                  "--python", self.python],
+            "python -m torch.utils.collect_env": [self.python, "-m", "torch.utils.collect_env"],
+            "python -m vllm.collect_env": [self.python, "-m", "vllm.collect_env"],
+            "verl scripts/diagnose.py": [self.python, diagnose],
+        }  # fmt: skip
+
+    def uv(self, *words: object) -> None:
+        """Run uv."""
+        uv = shutil.which("uv")
+        assert uv is not None, "uv is not installed"
+        subprocess.run([uv, *map(str, words), "--quiet"], check=True, timeout=900)
+
+    def install(self, *words: object) -> None:
+        """Install exactly what is named."""
+        self.uv("pip", "install", "--python", self.python, "--no-deps", "--reinstall", *words)
+
+    def plant(self, fault: Fault) -> None:
+        """Make it wrong."""
+        if fault.installs:
+            self.install(*fault.installs)
+        for name, text in fault.writes.items():
+            path = self.site / name
+            path.parent.mkdir()
+            path.write_text(text, encoding="utf-8")
+
+    def heal(self, fault: Fault, versions: Mapping[str, str]) -> None:
+        """Make it right again."""
+        for name in fault.writes:
+            shutil.rmtree((self.site / name).parent)
+        names = [each.partition("==")[0] for each in fault.installs]
+        new = [name for name in names if name not in versions]
+        if new:
+            self.uv("pip", "uninstall", "--python", self.python, *new)
+        back = [f"{name}=={versions[name]}" for name in names if name in versions]
+        if "opencv-python" in new:  # it wrote over the files of the other
+            back.append(f"opencv-python-headless=={versions['opencv-python-headless']}")
+        if back:
+            self.install(*back)
+
+    def ask(self, tool: str, environ: Mapping[str, str], *more: str) -> tuple[float, int, str]:
+        """Return seconds, exit status and output of *tool*."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VLLM", "HF_"))}
+        own = tool.startswith("verlcompat")
+        env = {
+            **kept,
+            "VERLCOMPAT_CACHE_DIR": str(self.cache),
+            **({"PYTHONPATH": str(ROOT)} if own else {}),
+            **environ,
+        }
+        started = time.perf_counter()
+        ended = subprocess.run(
+            [*self.tools[tool], *more], cwd=self.folder, env=env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=LIMIT_S,
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        return seconds, ended.returncode, ended.stdout.decode("utf-8", "replace")
+
+
+def _fetch_diagnose(folder: Path, python: str) -> Path:
+    """Return verl's script, which only its source distribution has."""
+    version = CELL.partition("-")[0].removeprefix("verl")
+    uv = shutil.which("uv")
+    assert uv is not None, "uv is not installed"
+    subprocess.run(
+        [uv, "run", "--quiet", "--no-project", "--python", python, "--with", "pip", "python", "-m",
+         "pip", "download", "--quiet", "--no-deps", "--no-binary", "verl", "--dest", folder,
+         f"verl=={version}"],
+        check=True, timeout=300,
+    )  # fmt: skip
+    with tarfile.open(next(folder.glob("verl-*.tar.gz"))) as archive:
+        member = archive.extractfile(f"verl-{version}/scripts/diagnose.py")
+        assert member is not None
+        script = folder / "diagnose.py"
+        script.write_bytes(member.read())
+    return script
+
+
+def judge(fault: Fault, *, sound: str, output: str, status: int) -> str:
+    """Return the word of `RULE` for what *output* tells of *fault*."""
+    before = set(sound.splitlines())
+    new = [line for line in output.splitlines() if line not in before]
+    for word, pattern in (("says", fault.says), ("lists", fault.lists)):
+        if any(re.search(pattern, line, re.IGNORECASE) for line in new):
+            return word
+    stopped = status != 0 and any("Traceback" in line for line in new)
+    return "stops" if stopped else "nothing"
+
+
+def _timed(patient: Patient) -> Iterator[dict[str, Any]]:
+    """Yield what each tool costs on the sound environment, the best of three after the first."""
+    for tool, more, label in _commands(patient.tools):
+        runs = [patient.ask(tool, {}, *more) for _ in range(4)]
+        yield {
+            "what": label,
+            "first_s": round(runs[0][0], 2),
+            "again_s": round(min(run[0] for run in runs[1:]), 2),
+            "exit_status": runs[-1][1],
+            "output_lines": runs[-1][2].count("\n"),
+        }
+
+
+def _commands(tools: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    yield "verlcompat doctor", ("--quick",), "verlcompat doctor --quick"
+    for tool in tools:
+        yield tool, (), tool
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Patient]:
+    """Return the environment, deleted afterwards."""
+    yield Patient(tmp_path)
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.mark.bench
+def test_doctor_beside_other_collectors(patient: Patient) -> None:
+    """The doctor takes a second and names planted faults of which others say little."""
+    rows = list(_timed(patient))
+    versions = _versions(patient)
+    sound = {tool: patient.ask(tool, {})[2] for tool in patient.tools}
+    table = []
+    for fault in FAULTS:
+        patient.plant(fault)
+        row = {"what": f"fault: {fault.name}"}
+        for tool in patient.tools:
+            _, status, output = patient.ask(tool, fault.environ)
+            row[tool] = judge(fault, sound=sound[tool], output=output, status=status)
+        table.append(row)
+        patient.heal(fault, versions)
+    said = {tool: sum(row[tool] == "says" for row in table) for tool in patient.tools}
+    seconds = {row["what"]: row["again_s"] for row in rows}
+    write_figures(
+        "doctor_bench",
+        title=TITLE,
+        command=COMMAND,
+        figures={
+            "cell": CELL,
+            "distributions": len(versions),
+            "doctor_s": seconds["verlcompat doctor"],
+            "doctor_quick_s": seconds["verlcompat doctor --quick"],
+            "doctor_first_look_s": next(
+                row["first_s"] for row in rows if row["what"] == "verlcompat doctor"
+            ),
+            "planted_faults": len(FAULTS),
+            "faults_said": said,
+            "rule": RULE,
+        },
+        rows=[*rows, *table],
+    )
+
+    assert said["verlcompat doctor"] == len(FAULTS), table
+    assert seconds["verlcompat doctor"] <= 1.0
+    assert seconds["verlcompat doctor --quick"] <= 1.0
+
+
+def _versions(patient: Patient) -> dict[str, str]:
+    found = {}
+    for path in patient.site.glob("*.dist-info"):
+        name, _, version = path.name.removesuffix(".dist-info").rpartition("-")
+        found[name.lower().replace("_", "-")] = version
+    return found
