@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_verlcompat.resolve.uv import find_uv
 from tests.conftest import ROOT
-from tests.figures import Spent, measure_command, median_ms, write_figures
+from tests.figures import Spent, make_venv, measure_command, median_ms, write_figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,23 +30,14 @@ def _keep(figures: Mapping[str, object], rows: Sequence[Mapping[str, object]]) -
     write_figures("plugin_bench", title=TITLE, command=COMMAND, figures=figures, rows=rows)
 
 
-def _venv(folder: Path, *packages: str) -> Path:
-    uv = str(find_uv())
-    subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder], check=True)
-    python = folder / "bin" / "python"
-    subprocess.run([uv, "pip", "install", "-q", "--python", python, *packages], check=True)
-    subprocess.run([python, "-m", "compileall", "-q", folder / "lib"], check=False)
-    return python
-
-
 @pytest.fixture(scope="module")
 def pythons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return an interpreter with pytest and xdist, and one with the plugin too."""
     folder = tmp_path_factory.mktemp("envs")
     beside = ("pytest", "packaging", "pytest-xdist")
     return {
-        "absent": _venv(folder / "absent", *beside),
-        "verlcompat": _venv(folder / "verlcompat", *beside, str(ROOT)),
+        "absent": make_venv(folder / "absent", *beside),
+        "verlcompat": make_venv(folder / "verlcompat", *beside, str(ROOT)),
     }
 
 
