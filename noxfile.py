@@ -23,6 +23,16 @@ TOOL = ROOT / ".nox" / "verlcompat" / "bin" / "verlcompat"
 COVERED = "3.12"  # measuring branches doubles the time, so one Python does it
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
+PYTESTS = {
+    "7.4": ("pytest==7.4.*", "pytest-xdist==3.5.*"),
+    "8.4": ("pytest==8.4.*", "pytest-xdist==3.6.*"),
+    "newest": ("pytest", "pytest-xdist"),
+}
+NEIGHBOURS = (
+    "anyio", "hypothesis", "pytest-asyncio", "pytest-benchmark", "pytest-cov", "pytest-randomly",
+    "pytest-rerunfailures", "pytest-timeout",
+)  # fmt: skip
+
 
 def _groups(*names: str) -> list[str]:
     return [word for name in names for word in ("--group", name)]
@@ -132,6 +142,14 @@ def bench(session: nox.Session) -> None:
     """Measure the figures and keep them under reports/figures/."""
     session.install("--editable", ".[cli]", *_groups("test", "bench", "browser"))
     session.run("pytest", "-m", "bench", "tests/benchmarks", *session.posargs)
+
+
+@nox.session(python=PYTHONS, reuse_venv=True, default=False)
+@nox.parametrize("pytest", list(PYTESTS))
+def compat(session: nox.Session, pytest: str) -> None:
+    """Run the plugin beside pytest, xdist and eight plugins of others, oldest to newest."""
+    session.install(".", *PYTESTS[pytest], *NEIGHBOURS, silent=True)
+    session.run("python", "tests/sessions/check_compat.py")
 
 
 @nox.session(reuse_venv=True, default=False)

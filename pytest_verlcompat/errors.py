@@ -119,3 +119,14 @@ class BundleError(VerlcompatError):
     """A carried cell is incomplete, altered, hostile, or was made for another machine."""
 
     exit_status: ClassVar[int] = 17
+
+
+class ConversationError(VerlcompatError):
+    """A process that answers questions ended, went silent or gave what is no answer."""
+
+    exit_status: ClassVar[int] = 18
+
+    def __init__(self, message: str, *, tail: str) -> None:
+        super().__init__(message)
+        self.tail = tail
+        """The last lines it printed, redacted."""

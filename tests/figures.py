@@ -9,12 +9,14 @@ import platform
 import resource
 import statistics
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.process.inventory import describe_machine
+from pytest_verlcompat.resolve.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +52,17 @@ def measure_command(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -
 def median_ms(values: Sequence[float]) -> float:
     """Return the median of seconds in milliseconds, to a tenth."""
     return round(statistics.median(values) * 1000, 1)
+
+
+def make_venv(folder: Path, *packages: str) -> Path:
+    """Return the interpreter of a new environment with *packages*, all of them compiled."""
+    uv = str(find_uv())
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([uv, "pip", "install", "-q", "--python", python, *packages], check=True)
+    # A first import writes bytecode; what is measured is every run after that.
+    subprocess.run([python, "-m", "compileall", "-q", folder / "lib"], check=False)
+    return python
 
 
 def write_figures(

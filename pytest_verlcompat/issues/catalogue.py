@@ -128,7 +128,7 @@ class Entry:
     """One known failure."""
 
     id: str
-    """Stable, ``VC001``; never given to another failure."""
+    """Stable, ``VC001``; never given to another failure. Those of others begin otherwise."""
     slug: str
     title: str
     stage: Stage
@@ -153,7 +153,7 @@ _ENTRY = {
     "id", "title", "stage", "role", "ambiguous", "signature", "affected", "cause", "remedy",
     "since", "until", "verified", "source", "precheck",
 }  # fmt: skip
-_NAME = re.compile(r"(?P<id>VC\d{3})-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)\.toml")
+_NAME = re.compile(r"(?P<id>[A-Z]{2,8}\d{3})-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)\.toml")
 _FIELD = re.compile(r"\{(\w+)\}")
 _OPTIONS = re.compile(
     r"(?:\+{0,2}[a-z]\w*(?:\.[\w{}]+)+=(?:\$\([\w ]{1,60}\)|\S)+ ?)+|\+\+\{\w+\}=\S+"

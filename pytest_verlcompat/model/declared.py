@@ -48,9 +48,9 @@ class Table:
         """Return whether the key is there."""
         return key in self._body
 
-    def number(self, key: str) -> int:
-        """Return an integer."""
-        found = self._take(key, None)
+    def number(self, key: str, *, default: int | None = None) -> int:
+        """Return an integer; without *default* the key must be there."""
+        found = self._take(key, default)
         if not isinstance(found, int) or isinstance(found, bool):
             raise self.mistake(key, f"found {_kind(found)} {found!r}; write a whole number")
         return found

@@ -5,7 +5,17 @@ Every pytest user pays for this module. What ``--verlcompat`` asks for is in `se
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+
+_MARKERS = (
+    "verlcompat: a probe of the installed verl stack",
+    "verl_requires(*requirements, gpus=0, rung=None, probe=None): skip unless all of it is here",
+    "verl_xfail(id, strict=True): expect this known failure where the stack is affected by it",
+    "verl_matrix(**versions): run once in each cell of a matrix run that has one of the versions",
+)
+_ACTING = frozenset({"verl_requires", "verl_xfail"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,21 +44,100 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="append one record a probe to this file (JSON Lines)",
     )
     group.addoption(
+        "--verlcompat-summary",
+        metavar="FILE",
+        help="append the verdict and a table to this file (Markdown), as job summaries want it",
+    )
+    group.addoption(
+        "--verlcompat-badge",
+        metavar="FILE",
+        help="write the verdict to this file as a badge of shields (JSON)",
+    )
+    group.addoption(
+        "--verlcompat-against",
+        metavar="RELEASES",
+        action="append",
+        default=[],
+        help="judge own sources against releases that are not installed too, "
+        "such as vllm==0.12.0,0.13.0; may be repeated",
+    )
+    group.addoption(
+        "--verlcompat-cell",
+        metavar="NAME=PATH",
+        action="append",
+        default=[],
+        help="run tests marked verl_matrix in the environment of this interpreter; may be "
+        "repeated; a NAME of [tool.verlcompat] cells, or 'all' of them, will do too",
+    )
+    group.addoption(
+        "--verlcompat-strict",
+        action="store_true",
+        help="a skip that [[tool.verlcompat.skip]] does not declare is a failure",
+    )
+    group.addoption(
         "--verlcompat-gpu-floor-mib",
         metavar="MIB",
         type=int,
         default=1024,
         help="leave a GPU alone of which others use more memory than this (default 1024)",
     )
+    parser.addini("verlcompat_strict", "see --verlcompat-strict", type="bool", default=False)
+    parser.addini("verlcompat_probes", "own probe scripts, or folders of them", type="paths")
+    parser.addini("verlcompat_issues", "folders of own known failures", type="paths")
+    parser.addini("verlcompat_against", "see --verlcompat-against", type="linelist")
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that a repository may define."""
+    from pytest_verlcompat.plugin import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and the rest of the plugin where it was asked for."""
-    config.addinivalue_line("markers", "verlcompat: a probe of the installed verl stack")
-    if config.option.verlcompat:
+    for line in _MARKERS:
+        config.addinivalue_line("markers", line)
+    from pytest_verlcompat.plugin import fixtures
+
+    config.pluginmanager.register(fixtures, "verlcompat-fixtures")
+    option = config.option
+    if option.verlcompat or option.verlcompat_cell or _is_strict(config):
         from pytest_verlcompat.plugin.session import register
 
         register(config)
+
+
+def _is_strict(config: pytest.Config) -> bool:
+    """Return whether undeclared skips are failures."""
+    return bool(config.option.verlcompat_strict or config.getini("verlcompat_strict"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Load what the markers need, where a test has one of them."""
+    if any(mark.name in _ACTING for item in items for mark in _marks(item)):
+        from pytest_verlcompat.plugin.session import register_markers
+
+        register_markers(config, items)
+
+
+def _marks(item: pytest.Item) -> list[pytest.Mark]:
+    """Return the marks of *item* and of what it is in."""
+    found = item.own_markers
+    parent = item.parent
+    while parent is not None:
+        if parent.own_markers:
+            found = [*found, *parent.own_markers]
+        parent = parent.parent
+    return found
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 -- of pytest-xdist, which may be absent
+    """Tell a worker the folder that it shares with the others."""
+    from pytest_verlcompat.plugin.shared import KEY, folder_name
+
+    node.workerinput[KEY] = folder_name(node.config)
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -12,16 +10,14 @@ import pytest
 from pytest_verlcompat.checks.installed import CHECKS, InstalledCheck
 from pytest_verlcompat.model.codec import render_line
 from pytest_verlcompat.model.outcome import Outcome
-from pytest_verlcompat.probes.on_gpus import launch_on
 from pytest_verlcompat.probes.registry import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_verlcompat.model.evidence import Evidence
-    from pytest_verlcompat.probes.launch import Patient
-    from pytest_verlcompat.process.gpu_lease import GpuPool
+    from pytest_verlcompat.plugin.stack import VerlStack
 
 PROPERTY = "verlcompat"
 """Name under which a report carries its evidence."""
@@ -30,11 +26,11 @@ PROPERTY = "verlcompat"
 class ProbeFailed(Exception):  # noqa: N818 -- an outcome, said to pytest in its own way
     """The stack failed a probe."""
 
-    def __init__(self, record: Evidence, *, log: Path | None, versions: Mapping[str, str]) -> None:
+    def __init__(self, record: Evidence, *, log: Path | None, stack: VerlStack) -> None:
         super().__init__(str(record.cause))
         self.record = record
         self.log = log
-        self.versions = versions
+        self.stack = stack
 
 
 class Stack(pytest.Collector):
@@ -44,14 +40,12 @@ class Stack(pytest.Collector):
         self,
         subjects: Sequence[InstalledCheck | Probe],
         *,
-        patient: Callable[[], Patient],
-        gpus: GpuPool,
+        stack: VerlStack,
         logs: Path,
     ) -> None:
         """Say what to collect."""
         self._subjects = subjects
-        self._patient = patient
-        self._gpus = gpus
+        self._stack = stack
         self._logs = logs
 
     def collect(self) -> list[pytest.Item]:
@@ -59,7 +53,7 @@ class Stack(pytest.Collector):
         items: list[pytest.Item] = []
         for subject in self._subjects:
             item = SubjectItem.from_parent(self, name=subject.name)
-            item.prepare(subject, patient=self._patient, gpus=self._gpus, logs=self._logs)
+            item.prepare(subject, stack=self._stack, logs=self._logs)
             items.append(item)
         return items
 
@@ -71,38 +65,24 @@ class SubjectItem(pytest.Item):
         self,
         subject: InstalledCheck | Probe,
         *,
-        patient: Callable[[], Patient],
-        gpus: GpuPool,
+        stack: VerlStack,
         logs: Path,
     ) -> None:
         """Say what to run, on what."""
         self._subject = subject
-        self._patient = patient
-        self._gpus = gpus
+        self._stack = stack
         self._logs = logs
         self.add_marker("verlcompat")
 
     def runtest(self) -> None:
         """Run it; its outcome becomes pytest's."""
-        patient = self._patient()
-        missing = [name for name in self._subject.distributions if name not in patient.versions]
-        if missing:
-            pytest.skip(f"not installed: {', '.join(missing)}{_similar(missing, patient)}")
-        record = self._execute(patient)
+        record = self._stack.run(self._subject)
         self.user_properties.append((PROPERTY, render_line(record)))
         if record.outcome is Outcome.SKIPPED:
             pytest.skip(f"host lacks {', '.join(record.lacks)}")
         if record.outcome is not Outcome.PASSED:
             log = self._logs / f"{record.log_sha256}.log" if record.log_sha256 else None
-            raise ProbeFailed(record, log=log, versions=patient.versions)
-
-    def _execute(self, patient: Patient) -> Evidence:
-        if isinstance(self._subject, Probe):
-            return launch_on(self._gpus, self._subject, patient, logs=self._logs)
-        record = self._subject.run(patient.python, machine=patient.machine)
-        return dataclasses.replace(
-            record, lock_sha256=patient.lock_sha256, interpreter=patient.interpreter
-        )
+            raise ProbeFailed(record, log=log, stack=self._stack)
 
     def repr_failure(  # type: ignore[override]  # pytest's own return type is wider
         self, excinfo: pytest.ExceptionInfo[BaseException]
@@ -134,7 +114,12 @@ def _explanation(error: ProbeFailed) -> list[str]:
     """Return what the catalogue of known failures says; nothing where it knows nothing."""
     from pytest_verlcompat.plugin.explained import explained
 
-    first, *rest = explained(error.record, log=error.log, versions=error.versions) or [""]
+    first, *rest = explained(
+        error.record,
+        log=error.log,
+        versions=error.stack.versions,
+        catalogue=error.stack.known_failures,
+    ) or [""]
     if not first:
         return []
     return ["", f"known as {first}", *(each for line in rest for each in _wrapped(line))]
@@ -143,8 +128,3 @@ def _explanation(error: ProbeFailed) -> list[str]:
 def _wrapped(line: str) -> list[str]:
     """Return *line* in at most 88 columns; what is to be typed stays as it is."""
     return [line] if line.startswith(" ") else textwrap.wrap(line, width=88)
-
-
-def _similar(missing: Sequence[str], patient: Patient) -> str:
-    near = [name for each in missing for name in difflib.get_close_matches(each, patient.versions)]
-    return f" (there is {', '.join(near)})" if near else ""

@@ -6,28 +6,23 @@ Under xdist every worker has the same items; a worker only runs them. Evidence t
 
 from __future__ import annotations
 
-import functools
-import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_verlcompat.checks.installed import InstalledCheck, list_checks
-from pytest_verlcompat.environments.installed import (
-    ask_python,
-    installed_versions,
-    versions_sha256,
-)
 from pytest_verlcompat.errors import VerlcompatError
 from pytest_verlcompat.model.codec import parse_line
-from pytest_verlcompat.plugin.gpus import make_pool
+from pytest_verlcompat.model.outcome import Outcome
+from pytest_verlcompat.model.verdict import judge
+from pytest_verlcompat.plugin import artifacts
+from pytest_verlcompat.plugin.cells import Matrix
 from pytest_verlcompat.plugin.items import PROPERTY, Stack
+from pytest_verlcompat.plugin.own import find_own_checks, is_own
+from pytest_verlcompat.plugin.session_state import session_state
+from pytest_verlcompat.plugin.strict import Strict
 from pytest_verlcompat.plugin.summary import STACK, render_summary
-from pytest_verlcompat.probes.launch import Patient
-from pytest_verlcompat.probes.registry import Probe, find_probes, list_probes
-from pytest_verlcompat.process.inventory import describe_machine
+from pytest_verlcompat.probes.registry import Probe, find_probes
 from pytest_verlcompat.store.jsonl import append
 
 if TYPE_CHECKING:
@@ -35,18 +30,39 @@ if TYPE_CHECKING:
 
 
 def register(config: pytest.Config) -> None:
-    """Add the probes to the run of *config*.
+    """Add to the run of *config* what its options ask for.
 
     Raises:
         pytest.UsageError: If an option names what does not exist, or there is no stack to judge.
     """
+    option, manager = config.option, config.pluginmanager
     try:
-        plugin = Verlcompat(config)
+        if option.verlcompat:
+            # A stack that is broken breaks the imports of test modules too; the probes say why.
+            option.continue_on_collection_errors = True
+            manager.register(Verlcompat(config), "verlcompat-session")
+        if option.verlcompat_cell:
+            manager.register(Matrix(config), "verlcompat-matrix")
+        if option.verlcompat_strict or config.getini("verlcompat_strict"):
+            manager.register(Strict(config), "verlcompat-strict")
     except VerlcompatError as error:
         raise pytest.UsageError(str(error)) from error
-    # A stack that is broken breaks the imports of test modules too; the probes say why.
-    config.option.continue_on_collection_errors = True
-    config.pluginmanager.register(plugin, "verlcompat-session")
+
+
+def register_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Make the markers of *items* do what they say.
+
+    Raises:
+        pytest.UsageError: If a marker or a setting names what does not exist.
+    """
+    from pytest_verlcompat.plugin.markers import collect_marked
+
+    state = session_state(config)
+    try:
+        markers = collect_marked(state, items)
+    except VerlcompatError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.pluginmanager.register(markers, "verlcompat-markers")
 
 
 class Verlcompat:
@@ -54,29 +70,14 @@ class Verlcompat:
 
     def __init__(self, config: pytest.Config) -> None:
         option = config.option
-        self._python = Path(option.verlcompat_python or sys.executable)
-        self.interpreter, folders = ask_python(self._python)
-        self.versions = installed_versions(folders)
+        self._config = config
+        self._state = session_state(config)
+        self._stack = self._state.stack()
         self.subjects = self._applicable(option.verlcompat_probe)
         evidence = option.verlcompat_evidence
         self._evidence = (config.invocation_params.dir / evidence) if evidence else None
         self._is_worker = hasattr(config, "workerinput")
-        self._gpus = make_pool(config)
-        self._logs = _logs(config)
         self.records: list[Evidence] = []
-
-    @functools.cached_property
-    def patient(self) -> Patient:
-        """The interpreter under test."""
-        return Patient(
-            python=self._python,
-            interpreter=self.interpreter,
-            versions=self.versions,
-            lock_sha256=versions_sha256(self.versions),
-            environment_id=None,
-            machine=describe_machine(),
-            isolated=False,
-        )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(
@@ -84,7 +85,7 @@ class Verlcompat:
     ) -> None:
         """Put the probes before the tests: their results explain the others."""
         stack = Stack.from_parent(session, name="verlcompat", nodeid="verlcompat")
-        stack.prepare(self.subjects, patient=lambda: self.patient, gpus=self._gpus, logs=self._logs)
+        stack.prepare(self.subjects, stack=self._stack, logs=self._state.logs)
         items[:0] = stack.collect()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -95,8 +96,27 @@ class Verlcompat:
             if name == PROPERTY:
                 record = parse_line(str(value), where=report.nodeid)
                 self.records.append(record)
+                self._config.hook.pytest_verlcompat_record(config=self._config, record=record)
                 if self._evidence is not None:
                     append(record, path=self._evidence)
+
+    def pytest_sessionfinish(self) -> None:
+        """Hand the verdict to whoever asked for it by a hook."""
+        if self._is_worker or not self.records:
+            return
+        verdict = judge(each for each in self.records if not is_own(each))
+        self._config.hook.pytest_verlcompat_verdict(
+            config=self._config, verdict=verdict, records=tuple(self.records)
+        )
+        option, folder = self._config.option, self._config.invocation_params.dir
+        if option.verlcompat_summary:
+            with (folder / option.verlcompat_summary).open("a", encoding="utf-8") as file:
+                file.write(
+                    artifacts.render_summary(self.records, verdict=verdict, versions=self._shown)
+                )
+        if option.verlcompat_badge:
+            text = artifacts.render_badge(verdict)
+            (folder / option.verlcompat_badge).write_text(text, encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the verdict and what it stands on; nothing where nothing was to be run."""
@@ -104,33 +124,38 @@ class Verlcompat:
             return
         terminalreporter.section("verlcompat")
         for line in render_summary(
-            self.records,
-            versions=self.versions,
-            interpreter=self.interpreter,
-            logs=self._logs,
+            [each for each in self.records if not is_own(each)],
+            versions=self._stack.versions,
+            interpreter=self._stack.interpreter,
+            logs=self._state.logs,
+            catalogue=self._state.entries if self._any_failed else (),
         ):
             terminalreporter.write_line(line)
+        for line in artifacts.render_own([each for each in self.records if is_own(each)]):
+            terminalreporter.write_line(line)
+
+    @property
+    def _any_failed(self) -> bool:
+        return any(each.outcome is Outcome.FAILED for each in self.records)
+
+    @property
+    def _shown(self) -> dict[str, str]:
+        versions = self._stack.versions
+        return {name: versions[name] for name in STACK if name in versions}
 
     def _applicable(self, names: list[str]) -> tuple[InstalledCheck | Probe, ...]:
-        probes, checks = list_probes(), list_checks()
+        own = find_own_checks(self._config.rootpath, self._state.configuration, self._stack)
+        checks = (*list_checks(), *own)
         if names:
             asked = tuple(check for check in checks if check.name in names)
             rest = [name for name in names if name not in {check.name for check in asked}]
-            return (*asked, *find_probes(rest, probes=probes))
-        everything: tuple[InstalledCheck | Probe, ...] = (*checks, *probes)
-        found = tuple(each for each in everything if each.applies_to(self.versions))
+            return (*asked, *find_probes(rest, probes=self._state.probes))
+        everything: tuple[InstalledCheck | Probe, ...] = (*checks, *self._state.probes)
+        found = tuple(each for each in everything if each.applies_to(self._stack.versions))
         if not found:
             raise VerlcompatError(
                 f"has none of {', '.join(STACK)} that a probe could be run on; "
                 "name another interpreter with --verlcompat-python",
-                where=str(self._python),
+                where=str(self._state.python),
             )
         return found
-
-
-def _logs(config: pytest.Config) -> Path:
-    """Return the folder for logs: in pytest's cache, or a temporary one where that is off."""
-    cache = getattr(config, "cache", None)
-    if cache is None:
-        return Path(tempfile.gettempdir(), "verlcompat-logs")
-    return Path(cache.mkdir("verlcompat"))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_verlcompat.issues.catalogue import Entry
     from pytest_verlcompat.model.evidence import Evidence
 
 STACK = ("verl", "vllm", "sglang", "torch", "flash-attn", "transformers", "ray", "tensordict")
@@ -18,12 +19,18 @@ _WIDTH = 80
 
 
 def render_summary(
-    records: Sequence[Evidence], *, versions: Mapping[str, str], interpreter: str, logs: Path
+    records: Sequence[Evidence],
+    *,
+    versions: Mapping[str, str],
+    interpreter: str,
+    logs: Path,
+    catalogue: Sequence[Entry] = (),
 ) -> Iterator[str]:
     """Yield the lines: what was judged, on what, the verdict, its rungs, and each failure.
 
     Args:
         versions: Everything installed; of it, what makes the stack is shown.
+        catalogue: Known failures; those that are shipped if none are given.
     """
     machine = f", {records[0].machine}" if records else ""
     yield f"{interpreter}{machine}"
@@ -41,7 +48,7 @@ def render_summary(
         yield from _fold(f"{record.subject} failed: {record.cause}")
         if record.log_sha256:
             yield f"    log {logs / record.log_sha256[:12]}*.log"
-        yield from _fold(_known_as(record, versions))
+        yield from _fold(_known_as(record, versions, catalogue=catalogue))
     for record in records:
         if record.outcome is Outcome.SKIPPED:
             yield from _fold(f"{record.subject} skipped: host lacks {', '.join(record.lacks)}")
@@ -49,10 +56,10 @@ def render_summary(
             yield from _fold(f"{record.subject} errored: {record.cause}")
 
 
-def _known_as(record: Evidence, versions: Mapping[str, str]) -> str:
+def _known_as(record: Evidence, versions: Mapping[str, str], *, catalogue: Sequence[Entry]) -> str:
     from pytest_verlcompat.plugin.explained import explained
 
-    lines = explained(record, log=None, versions=versions)
+    lines = explained(record, log=None, versions=versions, catalogue=catalogue)
     return f"    known as {lines[0]}" if lines else ""
 
 

@@ -11,7 +11,7 @@ from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.outcome import Ending, Outcome
 from pytest_verlcompat.probes.launch import Patient, launch
 from pytest_verlcompat.process.clock import timestamp
-from pytest_verlcompat.process.gpu_lease import TOLERANCE_MIB, GpuPool, Lack, Lease, Watch
+from pytest_verlcompat.process.gpu_lease import TOLERANCE_MIB, Lack, Lease, Lender, Watch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ _SPARE_S = 120.0
 """How much longer than the probe may run the watch goes on: stacks, leftovers, kills."""
 
 
-def launch_on(pool: GpuPool, probe: Probe, patient: Patient, *, logs: Path) -> Evidence:
+def launch_on(pool: Lender, probe: Probe, patient: Patient, *, logs: Path) -> Evidence:
     """Return the evidence of running *probe* once, on GPUs of its own where it needs some.
 
     A probe that needs none keeps the caller's ``CUDA_VISIBLE_DEVICES``: an empty one is an

@@ -17,7 +17,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_verlcompat.errors import UsageError, VerlcompatError
 from pytest_verlcompat.process.environ import tool_environ
@@ -74,6 +74,13 @@ class Lease:
     def used_mib(self) -> int:
         """Memory in use on them when they became ours."""
         return sum(device.used_mib or 0 for device in self.devices)
+
+
+class Lender(Protocol):
+    """Whoever lends GPUs."""
+
+    def borrow(self, count: int) -> contextlib.AbstractContextManager[Lease | Lack]:
+        """Give *count* devices, or say why there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,7 +110,7 @@ def run(
         except OSError as error:
             raise ToolMissingError(f"cannot start: {error.strerror}", where=str(argv[0])) from error
         stack.callback(_close, process)
-        stack.callback(_end, process, mark)  # an interrupt at any time leaves nothing behind
+        stack.callback(end, process, mark)  # an interrupt at any time leaves nothing behind
         timed_out, flooded = _pump(process, sink, started=started, limits=limits)
         if timed_out and limits.stacks_signal:
             _ask_for_stacks(process, sink)
@@ -121,7 +121,7 @@ def run(
         left = 0 if timed_out or flooded else _wait_for_leaving(mark, limits.leave_s)
     return Ended(
         exit_status=status if status >= 0 else None,
-        signal=_signal_name(-status) if status < 0 else None,
+        signal=signal_name(-status) if status < 0 else None,
         timed_out=timed_out,
         flooded=flooded,
         left_processes=left,
@@ -215,8 +215,8 @@ def _wait_for_leaving(mark: str, leave_s: float) -> int:
     return 0
 
 
-def _end(process: subprocess.Popen[bytes], mark: str) -> None:
-    """Kill what is left of the command, and wait a moment until it is gone."""
+def end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Kill what is left of a command and of its descendants; wait a moment until it is gone."""
     _kill_group(process)
     until = time.monotonic() + _GONE_S
     while left := marked_processes(mark):
@@ -246,7 +246,8 @@ def _close(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """Return ``SIGKILL`` for 9."""
     try:
         return signal.Signals(number).name
     except ValueError:

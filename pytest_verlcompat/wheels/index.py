@@ -34,8 +34,6 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 from packaging.version import InvalidVersion, Version
-from pypi_simple import ACCEPT_JSON_PREFERRED, DistributionPackage, ProjectPage
-from pypi_simple.html import RepositoryPage
 
 from pytest_verlcompat.errors import IndexUnavailableError, UsageError, WheelFormatError
 from pytest_verlcompat.wheels.archive import open_wheel
@@ -44,6 +42,8 @@ from pytest_verlcompat.wheels.transport import Answer, Transport, redact_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from pypi_simple import DistributionPackage
 
     from pytest_verlcompat.wheels.cache import MemberCache
 
@@ -197,6 +197,8 @@ class IndexClient:
     def _get(self, url: str, *, limit_bytes: int) -> Answer | None:
         """Return the answer, or None when there is no such page."""
         if urlsplit(url).scheme != "file":
+            from pypi_simple import ACCEPT_JSON_PREFERRED
+
             headers = {"Accept": ACCEPT_JSON_PREFERRED}
             answer = self.transport.get(url, headers=headers, limit_bytes=limit_bytes)
             return answer if answer.found else None
@@ -263,6 +265,8 @@ def _parse_page(answer: Answer, *, project: str) -> list[DistributionPackage]:
     Raises:
         IndexUnavailableError: If the answer is truncated or is not such a page.
     """
+    from pypi_simple import ProjectPage
+
     kind = answer.headers.get("content-type", "text/html").partition(";")[0].strip().lower()
     try:
         if kind.endswith("+json"):
@@ -282,6 +286,9 @@ def _parse_page(answer: Answer, *, project: str) -> list[DistributionPackage]:
 
 
 def _parse_html(answer: Answer, *, project: str) -> list[DistributionPackage]:
+    from pypi_simple import DistributionPackage
+    from pypi_simple.html import RepositoryPage
+
     body = answer.body.lower()
     opened_not_closed = b"<html" in body and b"</html" not in body
     if b"<" not in body or opened_not_closed or body.count(b"<a ") != body.count(b"</a>"):

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
-
 from pytest_verlcompat.errors import UsageError
 
 if sys.version_info >= (3, 11):
@@ -48,6 +46,8 @@ def find_index_settings(environ: Mapping[str, str], *, cwd: Path | None = None) 
     Raises:
         UsageError: If a configuration file cannot be parsed.
     """
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
     primary: tuple[str, str] | None = None
     extras: list[str] = []
     for source, default, more in _layers(environ, cwd or Path.cwd()):

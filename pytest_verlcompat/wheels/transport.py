@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-import requests
-
 from pytest_verlcompat.errors import IndexUnavailableError
 
 if TYPE_CHECKING:
@@ -87,7 +85,10 @@ class Transport:
         timeout_s: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        import requests
+
         self._session = requests.Session()
+        self._failure = requests.RequestException
         self._session.headers["User-Agent"] = "pytest-verlcompat"
         bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
         if bundle:
@@ -135,7 +136,7 @@ class Transport:
                 self._sleep(self._backoff_s * 2 ** (attempt - 1))
             try:
                 answer = self._once(url, sent, limit_bytes=limit_bytes)
-            except requests.RequestException as error:
+            except self._failure as error:
                 problem = type(error).__name__
                 continue
             if answer.status in _PASSING_STATUSES:
@@ -194,7 +195,7 @@ class Transport:
                             where=redact_url(url),
                         )
                     write(chunk)
-        except requests.RequestException as error:
+        except self._failure as error:
             raise IndexUnavailableError(
                 f"the download broke off ({type(error).__name__}); try again later",
                 where=redact_url(url),

@@ -17,9 +17,8 @@ from pytest_verlcompat.probes.launch import Patient, launch
 from pytest_verlcompat.probes.registry import RUNNER, read_probe
 from pytest_verlcompat.process.environ import probe_environ
 from pytest_verlcompat.resolve.lock import make_lock
-from pytest_verlcompat.resolve.uv import find_uv
 from tests.conftest import ROOT
-from tests.figures import Spent, measure, measure_command, median_ms, write_figures
+from tests.figures import Spent, make_venv, measure, measure_command, median_ms, write_figures
 from tests.tiny import MACHINE, TinyWorkspace, python_path, write_probe
 
 if TYPE_CHECKING:
@@ -39,22 +38,12 @@ def _keep(figures: Mapping[str, object], rows: Sequence[Mapping[str, object]]) -
     write_figures("spine_bench", title=TITLE, command=COMMAND, figures=figures, rows=rows)
 
 
-def _venv(folder: Path, *packages: str) -> Path:
-    uv = str(find_uv())
-    subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder], check=True)
-    python = folder / "bin" / "python"
-    subprocess.run([uv, "pip", "install", "-q", "--python", python, *packages], check=True)
-    # A first import writes bytecode; what is measured is every run after that.
-    subprocess.run([python, "-m", "compileall", "-q", folder / "lib"], check=False)
-    return python
-
-
 def test_idle_plugin_costs_at_most_10_ms(tmp_path: Path) -> None:
     """A bare ``pytest`` run with the plugin installed, next to one without and one with xdist."""
     pythons = {
-        "absent": _venv(tmp_path / "absent", "pytest", "packaging"),
-        "verlcompat": _venv(tmp_path / "verlcompat", "pytest", "packaging", str(ROOT)),
-        "pytest-xdist": _venv(tmp_path / "xdist", "pytest", "packaging", "pytest-xdist"),
+        "absent": make_venv(tmp_path / "absent", "pytest", "packaging"),
+        "verlcompat": make_venv(tmp_path / "verlcompat", "pytest", "packaging", str(ROOT)),
+        "pytest-xdist": make_venv(tmp_path / "xdist", "pytest", "packaging", "pytest-xdist"),
     }
     empty = tmp_path / "empty"
     empty.mkdir()

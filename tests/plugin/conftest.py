@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,15 +36,41 @@ class Project:
         """Write a probe; it needs ``alpha`` unless told otherwise."""
         write_probe(self.pytester.path / "scripts", name, body, **constants)
 
+    def write_probe_to(self, folder: Path, name: str, body: str = "return {}") -> None:
+        """Write a probe of the repository's own."""
+        write_probe(folder, name, body)
+
+    def append_conftest(self, text: str) -> None:
+        """Add to the repository's ``conftest.py``."""
+        with (self.pytester.path / "conftest.py").open("a", encoding="utf-8") as file:
+            file.write(f"\n{text}\n")
+
+    def write_ini(self, text: str) -> str:
+        """Make *text* our settings; return pytest's own ini file."""
+        self.pytester.makepyprojecttoml(f"[tool.verlcompat]\n{text}")
+        (self.pytester.path / "pytest.ini").write_text("[pytest]\n")
+        return "pytest.ini"
+
+    def popen(self, *words: str) -> subprocess.Popen[str]:
+        """Start pytest and do not wait for it."""
+        spared = [word for name in _SPARED for word in ("-p", f"no:{name}")]
+        return subprocess.Popen(
+            [sys.executable, "-m", "pytest", *spared, *words],
+            cwd=self.pytester.path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def install(self, name: str, version: str) -> None:
         """Put a module and its metadata folder where the interpreter under test imports from."""
         (self.site / f"{name}-{version}.dist-info").mkdir(parents=True)
         (self.site / f"{name}.py").write_text(f"__version__ = {version!r}\n")
 
-    def run(self, *words: str) -> pytest.RunResult:
+    def run(self, *words: str, limit_s: float = 120) -> pytest.RunResult:
         """Run pytest in a process of its own, as a user would."""
         spared = [word for name in _SPARED for word in ("-p", f"no:{name}")]
-        return self.pytester.runpytest_subprocess(*spared, *words, timeout=120)
+        return self.pytester.runpytest_subprocess(*spared, *words, timeout=limit_s)
 
 
 @pytest.fixture

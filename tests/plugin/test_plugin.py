@@ -50,7 +50,9 @@ def test_idle_plugin_imports_no_other_room(project: Project) -> None:
         import sys
         def test_own():
             ours = {name for name in sys.modules if name.startswith("pytest_verlcompat")}
-            assert ours == {"pytest_verlcompat", "pytest_verlcompat.plugin"}
+            idle = {"pytest_verlcompat", "pytest_verlcompat.plugin"}
+            idle |= {f"pytest_verlcompat.plugin.{name}" for name in ("fixtures", "hookspecs")}
+            assert ours == idle
         """
     )
 

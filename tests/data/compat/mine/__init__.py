@@ -1,0 +1,5 @@
+import alpha
+
+
+def version():
+    return alpha.__version__
