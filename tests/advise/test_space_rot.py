@@ -28,7 +28,12 @@ class Recorder:
         self.lent: dict[str, str | None] = {}
 
     def judge(
-        self, fact: Fact, *, today: dt.date, ledger: Ledger, like: Timeline | None = None
+        self,
+        fact: Fact,
+        *,
+        today: dt.date,
+        ledger: object,
+        like: Timeline | None = None,  # noqa: ARG002 -- as the real one
     ) -> Timeline:
         """Return an empty timeline."""
         self.lent[fact.cell.id] = like.cell.id if like else None
