@@ -32,8 +32,8 @@ class Recorder:
         fact: Fact,
         *,
         today: dt.date,
-        ledger: object,
-        like: Timeline | None = None,  # noqa: ARG002 -- as the real one
+        ledger: object,  # noqa: ARG002 -- as the real one takes it
+        like: Timeline | None = None,
     ) -> Timeline:
         """Return an empty timeline."""
         self.lent[fact.cell.id] = like.cell.id if like else None
