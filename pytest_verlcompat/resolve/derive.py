@@ -98,7 +98,10 @@ class Answers:
 
     def find(self, cell: SpaceCell) -> Fact | None:
         """Return the fact about *cell*, asked for or derived; None if it has to be asked."""
-        return self._asked(cell) or self.derive(cell)
+        known = self._asked(cell)
+        if known is not None and known.resolution is not Resolution.ERRORED:
+            return known
+        return self.derive(cell) or known
 
     def derive(self, cell: SpaceCell) -> Fact | None:
         """Return the fact about *cell* that follows without asking about it, or None."""

@@ -145,6 +145,19 @@ def test_set_with_wheels_for_a_lower_glibc_is_its_answer(
         assert (found.derived, found.set_digest) == (SAME_WHEELS, fact.set_digest)
 
 
+def test_failure_of_the_index_gives_way_to_what_follows() -> None:
+    """An errored answer says nothing, so a derived one is better; alone it is shown."""
+    low = change(CELL, glibc="2.28")
+    broken = make_fact(low, Resolution.ERRORED)
+    sound = make_fact(CELL, Resolution.RESOLVED, floor="2.17")
+
+    with_source = answers_of(broken, sound).find(low)
+
+    assert with_source is not None
+    assert with_source.derived == SAME_WHEELS
+    assert answers_of(broken).find(low) == broken
+
+
 def test_derived_fact_is_never_written(tmp_path: Path) -> None:
     """The ledger holds what was asked, so that a rule that proves wrong leaves nothing behind."""
     fact = answers_of(make_fact(CELL, Resolution.UNRESOLVABLE)).find(change(CELL, glibc="2.28"))
