@@ -209,15 +209,21 @@ def excluding_pin(cell: SpaceCell, verl: Release) -> str | None:
     """Return the requirement of verl's extra that excludes the engine's release, or None."""
     if cell.form is not Form.EXTRA:
         return None
-    environment = linux_environment(python=cell.python, extra=cell.engine)
-    for pin in verl.pins:
+    return _excluding(verl.pins, (cell.engine, cell.release), cell.python)
+
+
+@cache
+def _excluding(pins: tuple[str, ...], release: tuple[str, str], python: str) -> str | None:
+    engine, version = release
+    environment = linux_environment(python=python, extra=engine)
+    for pin in pins:
         requirement = _parse(pin)
-        if requirement is None or canonicalize_name(requirement.name) != cell.engine:
+        if requirement is None or canonicalize_name(requirement.name) != engine:
             continue
-        if requirement.specifier.contains(cell.release, prereleases=True):
+        if requirement.specifier.contains(version, prereleases=True):
             continue
         if requirement.marker is None or requirement.marker.evaluate(environment):
-            return f"{cell.engine}{requirement.specifier}"
+            return f"{engine}{requirement.specifier}"
     return None
 
 
