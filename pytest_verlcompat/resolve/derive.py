@@ -57,7 +57,7 @@ from pytest_verlcompat.resolve.space import (
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pytest_verlcompat.resolve.ledger import Ledger
     from pytest_verlcompat.resolve.space import Release
@@ -193,14 +193,20 @@ def read_answers(
 
 
 def complete(
-    ledger: Ledger, releases: Mapping[str, tuple[Release, ...]], *, today: dt.date
+    facts: Iterable[Fact], releases: Mapping[str, tuple[Release, ...]], *, today: dt.date
 ) -> Iterator[Fact]:
     """Yield a fact for every cell of the whole space that has one, asked for or derived.
 
-    For readers of the ledger that show all of it; nothing is asked.
+    For readers that show all of it; nothing is asked.
+
+    Args:
+        facts: The latest fact about each cell that was asked about.
+        releases: The axes.
+        today: The last complete day of the run that wrote them.
     """
-    resolver = max((fact.resolver for fact in ledger.facts()), default="")
-    answers = read_answers(ledger, releases, today=today, resolver=resolver)
+    known = {fact.cell: fact for fact in facts}
+    resolver = max((fact.resolver for fact in known.values()), default="")
+    answers = Answers(releases, asked=known.get, today=today, resolver=resolver)
     found = map(answers.find, find_cells(releases, Selection()))
     return (fact for fact in found if fact is not None)
 
