@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.advise.bisect import Word
-from pytest_verlcompat.resolve.ledger import append_line, read_lines
+from pytest_verlcompat.resolve.lines import append_line, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,6 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from pytest_verlcompat.checks.abi_evidence import NEEDED
 from pytest_verlcompat.checks.abi_symbols import check, find_built_for, judge_extension
 from pytest_verlcompat.checks.installed import LOAD_CODE, digest_of
 from pytest_verlcompat.errors import UsageError, VerlcompatError
@@ -36,6 +35,17 @@ if TYPE_CHECKING:
 _MOST_MISSING = 3
 _DIGITS = 8
 _DATA = ("wheels/data/torch_exports.xz",)
+_KERNELS = frozenset(
+    {
+        "flash-attn",
+        "flash-attn-3",
+        "flashinfer-jit-cache",
+        "sgl-kernel",
+        "sglang-kernel",
+        "xformers",
+    }
+)
+"""Distributions of compiled code that engines pin and do not start without."""
 _EXTRAS = ("srt", "all")
 """Extras of SGLang that its users install; older releases pin their kernels there."""
 
@@ -163,7 +173,7 @@ def find_kernels(lines: Iterable[str], *, engine: str) -> list[Member]:
         name = canonicalize_name(requirement.name)
         pins = [each.version for each in requirement.specifier if each.operator == "=="]
         extra = _extra_of(requirement)
-        if name in NEEDED - {"torch", "torchvision"} and len(pins) == 1 and extra is not None:
+        if name in _KERNELS and len(pins) == 1 and extra is not None:
             pinned_in = f"{engine}[{extra}]" if extra else ""
             found.setdefault(name, Member(name=name, version=pins[0], pinned_in=pinned_in))
     return list(found.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from pytest_verlcompat.cli.cmd_run import make_report
+from pytest_verlcompat.cli.report_inputs import make_report
 from pytest_verlcompat.model.codec import render_line
 from pytest_verlcompat.model.outcome import Outcome, Rung
 from pytest_verlcompat.model.verdict import VerdictKind

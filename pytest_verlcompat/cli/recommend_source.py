@@ -37,7 +37,7 @@ def read_index(workspace: Workspace) -> Index:
 
 def _made(workspace: Workspace, path: Path, key: str) -> Index:
     from pytest_verlcompat.advise.recommend_index import build_index  # noqa: PLC0415 -- seldom
-    from pytest_verlcompat.cli.cmd_run import make_report  # noqa: PLC0415 -- used: costs time
+    from pytest_verlcompat.cli.report_inputs import make_report  # noqa: PLC0415 -- used: costs time
     from pytest_verlcompat.matrix.load import load_matrix  # noqa: PLC0415 -- to import
 
     report = make_report(workspace, load_matrix(workspace.matrix))

@@ -7,6 +7,7 @@ one that counts says the opposite, the subject is marked as contradicted.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -84,6 +85,11 @@ class Report:
     """Evidence lines that could not be read."""
     space: Space = field(default_factory=Space)
     """Every cell of the space, judged."""
+
+    def published(self) -> Report:
+        """Return it without the cells of a survey about which nothing was recorded yet."""
+        cells = tuple(cell for cell in self.cells if cell.records or cell.cell.survey is None)
+        return dataclasses.replace(self, cells=cells)
 
     @property
     def snapshot(self) -> str:

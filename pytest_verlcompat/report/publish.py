@@ -50,7 +50,7 @@ def find_changes(
 
     ``None`` stands for a file in a folder of ours that nothing gives any more.
     """
-    folder = root / "reports"
+    report, folder = report.published(), root / "reports"
     wanted = {folder / name: text for name, text in render_all(report, inputs).items()}
     for readme in sorted(root.glob("README*.md")):
         text = readme.read_text(encoding="utf-8")

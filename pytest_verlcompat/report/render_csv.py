@@ -40,7 +40,7 @@ def _row(report: Report, cell: CellReport) -> list[str]:
         cell.cell.title,
         *(versions.get(axis, "") for axis in report.axes),
         cell.verdict.kind.value,
-        cell.cell.expected.value,
+        cell.cell.expected.value if cell.cell.expected else "",
         "true" if cell.as_expected else "false",
         *(rung_state(rung, cell.verdict) for rung in Rung),
         "; ".join(cell.verdict.conditions),

@@ -87,12 +87,13 @@ def render_table(
 
 
 def render_readme(text: str, report: Report, *, language: Language = ENGLISH) -> str:
-    """Return the README *text* with today's table between its two marks."""
+    """Return the README *text* with the table of hand-picked cells between its two marks."""
     before, opening, rest = text.partition(_TABLE_STARTS)
     _, closing, after = rest.partition(_TABLE_ENDS)
     if not opening or not closing:
         return text
-    newest = sorted(report.cells, key=_verl, reverse=True)[:README_ROWS]
+    chosen = [cell for cell in report.cells if cell.cell.survey is None]
+    newest = sorted(chosen, key=_verl, reverse=True)[:README_ROWS]
     ids = {cell.cell.id for cell in newest}
     cells = [cell for cell in report.cells if cell.cell.id in ids]
     table = "\n".join([*render_table(report, cells, language=language), "", language.say(_LEGEND)])

@@ -116,5 +116,6 @@ def _verdict(cell: CellReport) -> Case:
         ended = Ended.SKIPPED  # what is unknown is neither good nor bad
     message = f"{cell.verdict}: {MEANINGS[kind]}"
     if not cell.as_expected:
-        message = f"expected {cell.cell.expected.value}, found {message}"
+        expected = cell.cell.expected
+        message = f"expected {expected.value if expected else 'nothing'}, found {message}"
     return Case(name=VERDICT, ended=ended, message=message, detail=render_reason(cell))

@@ -37,7 +37,7 @@ def make_cell(report: Report, cell: CellReport, inputs: SiteInputs) -> dict[str,
     return {
         **make_line(report, cell),
         "title": cell.cell.title,
-        "expected": cell.cell.expected.value,
+        "expected": cell.cell.expected.value if cell.cell.expected else None,
         "as_expected": cell.as_expected,
         "reason": bounded(" ".join(cell.cell.reason.split())),
         "conditions": [bounded(each) for each in cell.verdict.conditions],
