@@ -140,7 +140,7 @@ class Patient:
         self.cache = folder / "cache"
         lock = ROOT / "matrix" / "locks" / CELL / "requirements.txt"
         python = sys.executable if sys.version_info[:2] == (3, 12) else "3.12"
-        self.uv("venv", "--python", python, self.prefix)
+        self.uv("venv", "--seed", "--python", python, self.prefix)  # the others list with pip
         self.install("--requirement", lock)
         self.site = next(self.prefix.glob("lib/python3*/site-packages"))
         diagnose = _fetch_diagnose(folder, python)
