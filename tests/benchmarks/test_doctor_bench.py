@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.figures import write_figures
+from tests.figures import FOLDER, write_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -140,7 +140,7 @@ class Patient:
         self.cache = folder / "cache"
         lock = ROOT / "matrix" / "locks" / CELL / "requirements.txt"
         python = sys.executable if sys.version_info[:2] == (3, 12) else "3.12"
-        self.uv("venv", "--python", python, self.prefix)
+        self.uv("venv", "--seed", "--python", python, self.prefix)  # the others list with pip
         self.install("--requirement", lock)
         self.site = next(self.prefix.glob("lib/python3*/site-packages"))
         diagnose = _fetch_diagnose(folder, python)
@@ -280,6 +280,7 @@ def test_doctor_beside_other_collectors(patient: Patient) -> None:
         patient.heal(fault, versions)
     said = {tool: sum(row[tool] == "says" for row in table) for tool in patient.tools}
     seconds = {row["what"]: row["again_s"] for row in rows}
+    (FOLDER / "doctor_bench.json").unlink(missing_ok=True)  # this test writes all of it
     write_figures(
         "doctor_bench",
         title=TITLE,
@@ -309,3 +310,20 @@ def _versions(patient: Patient) -> dict[str, str]:
         name, _, version = path.name.removesuffix(".dist-info").rpartition("-")
         found[name.lower().replace("_", "-")] = version
     return found
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "word"),
+    [
+        ("VC124  numba refuses a numpy newer than it knows", 1, "says"),
+        ("ImportError: Numba needs NumPy 2.2 or less. Got NumPy 2.3.", 1, "says"),
+        ("[pip3] numba==0.61.2\n[pip3] numpy==2.3.5", 0, "lists"),
+        ("Traceback (most recent call last):\nKeyError: 'x'", 1, "stops"),
+        ("the same as ever: numba and numpy", 0, "nothing"),
+    ],
+)
+def test_rule_tells_saying_from_listing(output: str, status: int, word: str) -> None:
+    """A tool is credited for what it says anew, in one line, of both sides."""
+    sound = "[pip3] numba==0.61.2\nthe same as ever: numba and numpy"
+
+    assert judge(FAULTS[0], sound=sound, output=output, status=status) == word
