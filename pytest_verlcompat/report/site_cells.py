@@ -54,6 +54,7 @@ def make_cell(report: Report, cell: CellReport, inputs: SiteInputs) -> dict[str,
             if (records := _records(report, cell, rung, opposed=opposed, inputs=inputs))
         ],
         "causes": _causes(cell, inputs),
+        "address": _address(cell),
         "stale": cell.stale,
         "recipe": inputs.recipes.get(cell.cell.id, ()),
         "sources": [bounded(each, 300) for each in cell.cell.sources],
@@ -96,6 +97,15 @@ def _name(cell: CellReport) -> str:
     return " + ".join(
         f"{axis} {values[axis]}" for axis in ("verl", "vllm", "sglang") if axis in values
     )
+
+
+def _address(cell: CellReport) -> str | None:
+    """Return the address of the pair in the space, or None where it is no such pair."""
+    values = {**cell.cell.values, **cell.versions}
+    engine = next((each for each in ("vllm", "sglang") if each in cell.cell.values), None)
+    if engine is None or "verl" not in values:
+        return None
+    return f"verl{values['verl']}-{engine}{values[engine]}-python{cell.cell.python}"
 
 
 def _records(

@@ -117,7 +117,7 @@ def render_lives(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
         return None
     first = min(_ordinal(each["born"]) for each in shown)
     last = max(_ordinal(each["today"]) for each in shown)
-    left, tall = 210, 14
+    left, tall = 245, 14
 
     def x(day: str) -> float:
         return left + (_PLOT_WIDTH - left - 10) * (_ordinal(day) - first) / max(last - first, 1)

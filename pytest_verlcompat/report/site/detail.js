@@ -249,17 +249,30 @@
     return items.length ? [part(t("The same pair elsewhere"), list(items, { class: "bare" }))] : [];
   }
 
-  function next(body) {
+  function next(place, body) {
     if (body.installed) {
       const href = `${V.root}cells/${encodeURIComponent(body.installed)}.html`;
       return [part(t("Installed"), make("p", {}, t("These versions were installed and probed:"), " ", make("a", { href }, body.installed)))];
     }
     if (body.resolution === "not attempted") return [part(t("Not asked"), list(body.why))];
+    if (body.resolution !== "resolved") return [];
+    const { python, form } = V.parts(place.slice);
+    const [engine, release] = space.engines[place.row];
+    const verl = space.verls[place.column][0];
+    const id = `verl${verl}-${engine}${release}-python${python}-${body.day}`;
+    const lines = [
+      `title = "verl ${verl} with ${V.ENGINES[engine]} ${release}"`,
+      'expected = "compatible"', 'reason = "Asked for on the page of the cell."', "",
+      "[values]", `verl = "${verl}"`, `${engine} = "${release}"`, `python = "${python}"`,
+      `as-of = "${body.day}"`,
+      ...(form === "extra" ? ["", "[resolve.extras]", `verl = "${engine}"`] : []),
+    ];
     return [
       part(
         t("Next step"),
-        make("p", {}, t("Nobody has installed these versions. To have this cell tried, declare it below matrix/cells and run:")),
-        make("pre", { lang: "en", tabindex: "0" }, make("code", {}, "verlcompat run CELL")),
+        make("p", {}, t("Nobody has installed these versions. To have them tried, save this in a checkout as {0}, add the day {1} to matrix/axes/as-of.toml where it is not there, and run:", `matrix/cells/${id}.toml`, body.day)),
+        make("pre", { lang: "en", tabindex: "0" }, make("code", {}, lines.join("\n"))),
+        make("pre", { lang: "en", tabindex: "0" }, make("code", {}, `verlcompat lock ${id}\nverlcompat run ${id}`)),
       ),
     ];
   }
@@ -281,7 +294,7 @@
       ...command(place, state, body),
       ...around(place),
       ...versions(body),
-      ...next(body),
+      ...next(place, body),
       ...(full ? elsewhere(place) : []),
     );
     return shown;

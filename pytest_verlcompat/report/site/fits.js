@@ -126,6 +126,19 @@
       .slice(0, SHOWN);
   }
 
+  /** Return what is known about the pair that is installed, with the releases of today. */
+  function own(wanted) {
+    const engine = ["vllm", "sglang"].find((name) => have[name]);
+    const slice = slicesFor(wanted).find((index) => V.parts(index).when === "today");
+    const column = indexOf(space.verls, (each) => each[0] === have.verl);
+    const row = indexOf(space.engines, (each) => each[0] === engine && each[1] === have[engine]);
+    if (slice === undefined || column < 0 || row < 0) return [];
+    const place = { slice, row, column };
+    const state = V.stateAt(slice, row, column);
+    const link = make("a", { href: `cell.html#${V.addressOf(slice, row, column)}` }, V.titleOf(place));
+    return [t("What you have, if it were installed today:"), " ", V.mark(state), " ", link, `: ${V.say(state)}. `];
+  }
+
   function differences(place, body) {
     const [engine, release] = space.engines[place.row];
     const wanted = new Map([["verl", space.verls[place.column][0]], [engine, release], ...body.axes]);
@@ -189,7 +202,7 @@
     }
     const cards = await Promise.all(list.map((each) => card(each, wanted)));
     if (mine !== run) return;
-    told.textContent = text;
+    told.replaceChildren(...own(wanted), text);
     found.replaceChildren(...cards);
     document.documentElement.dataset.ready = "fits";
   }
