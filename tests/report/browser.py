@@ -34,12 +34,17 @@ def open_browser() -> Iterator[Any]:
 def open_page(browser: Any, **context: Any) -> Iterator[Any]:  # noqa: ANN401 -- playwright's own
     """Yield an empty page that notes what it asks for and what it complains of.
 
-    The page has ``asked``, the addresses it requested, and ``said``, its errors.
+    The page has ``asked``, the addresses it requested, ``refused``, those that its policy
+    stopped, and ``said``, its errors.
     """
     made = browser.new_context(**context)
     page = made.new_page()
-    page.asked, page.said = [], []
+    page.asked, page.refused, page.said = [], [], []
     page.on("request", lambda request: page.asked.append(request.url))
+    page.on(
+        "requestfailed",
+        lambda request: page.refused.append(request.url) if request.failure == "csp" else None,
+    )
     page.on("pageerror", lambda error: page.said.append(str(error)))
     page.on(
         "console",

@@ -180,7 +180,8 @@ def test_policy_refuses_markup_scripts_and_other_hosts(browser: Any, site: Path)
               try { document.body.innerHTML = each; return false; } catch { return true; }
             })"""
         )
-        shown.evaluate("document.body.append(new Image().src = 'https://evil.example/x.png')")
+        shown.evaluate("new Image().src = 'https://evil.example/x.png'")
+        shown.wait_for_timeout(100)
         strange = shown.evaluate(
             """() => Promise.all(
               ["https://evil.example/x.js", "../x.js", "data:text/javascript,1"].map(
@@ -189,7 +190,8 @@ def test_policy_refuses_markup_scripts_and_other_hosts(browser: Any, site: Path)
 
     assert refused == [True, True]
     assert strange == ["refused"] * 3
-    assert not any("evil" in each for each in shown.asked)
+    assert shown.refused == ["https://evil.example/x.png"]
+    assert [each for each in shown.asked if "evil" in each] == shown.refused
 
 
 def test_filters_live_in_the_address(browser: Any, site: Path) -> None:  # noqa: ANN401 -- playwright's own
@@ -367,7 +369,7 @@ def test_what_fits_ranks_green_cells_with_their_differences(browser: Any, site: 
     assert "2.7.0+cu126" in first
     assert "→ 2.8.0" in first
     assert fields == ["3.12", "2.35", "550.54.15", "9.0"]
-    assert none == "No cell that resolves is known for this machine."
+    assert none.endswith("No cell that resolves is known for this machine.")
 
 
 @pytest.mark.parametrize(
