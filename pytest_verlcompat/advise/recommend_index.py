@@ -16,7 +16,7 @@ from pytest_verlcompat.advise.trap_record import FOLDER as TRAPS
 from pytest_verlcompat.advise.trap_record import load_caught
 from pytest_verlcompat.issues.catalogue import load_catalogue
 from pytest_verlcompat.issues.facts import Facts, Holds, holds
-from pytest_verlcompat.model.outcome import Outcome
+from pytest_verlcompat.model.outcome import Outcome, Rung
 from pytest_verlcompat.recipes.settings import parsed_versions
 from pytest_verlcompat.resolve.ledger import AXES, Ledger
 from pytest_verlcompat.resolve.question import Resolution
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.report.assemble import CellReport, Report
     from pytest_verlcompat.resolve.ledger import Fact
 
-VERSION = 1
+VERSION = 2
 """Raised with every change of what is kept."""
 
 _LAUNCH = ("env:", "module:", "program:", "library:")
@@ -54,6 +54,8 @@ class Candidate:
     """Check or probe to rung and outcome."""
     conditions: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
+    untried: tuple[str, ...] = ()
+    """Checks and probes below the GPU rungs that the machine could not run."""
 
     @property
     def is_preview(self) -> bool:
@@ -175,6 +177,11 @@ def _declared(cells: Iterable[CellReport]) -> Iterator[Candidate]:
                 if record.outcome in {Outcome.PASSED, Outcome.FAILED}
             },
             conditions=each.verdict.conditions,
+            untried=tuple(
+                record.subject
+                for record in each.records
+                if record.outcome is Outcome.SKIPPED and record.rung.order < Rung.GPU.order
+            ),
             overrides=each.cell.overrides,
         )
 
@@ -219,6 +226,7 @@ def _decoded(body: dict[str, Any]) -> Index:
                 "outcomes": {name: tuple(told) for name, told in each["outcomes"].items()},
                 "conditions": tuple(each["conditions"]),
                 "overrides": tuple(each["overrides"]),
+                "untried": tuple(each["untried"]),
             }
         )
         for each in body["cells"]

@@ -81,6 +81,8 @@ def reasons(choice: Choice) -> Iterator[str]:
         above = [rung.value for rung in Rung if rung.order > choice.rung.order]
         untried = f"; untested: {', '.join(above)}" if above else ""
         yield f"tried up to {choice.rung.value}{untried}"
+    if candidate.untried:
+        yield f"could not be tried there: {', '.join(candidate.untried)}"
     yield from (f"only if: {condition}" for condition in candidate.conditions)
     for code, weight, what in candidate.traps:
         yield f"{'breaks' if weight == 'broken' else 'may break'}: {code} ({what})"

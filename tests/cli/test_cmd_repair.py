@@ -259,6 +259,18 @@ def test_managed_python_is_told_from_one_that_is_not(broken: Path) -> None:
         refuse_if_owned(ground, into=None, marked=True)
 
 
+def test_environment_that_cannot_be_written_wants_another_place(
+    broken: Path, tmp_path: Path
+) -> None:
+    """Reading it is enough for a copy elsewhere."""
+    found = survey(read_inventory(broken / "bin" / "python", environ={}))
+    ground = dataclasses.replace(found, writable=False)
+
+    refuse_if_owned(ground, into=tmp_path / "elsewhere", marked=False)
+    with pytest.raises(UsageError, match="--into PATH"):
+        refuse_if_owned(ground, into=None, marked=False)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="lacks a user who may not write everywhere")
 def test_folder_that_cannot_be_written_wants_another_place(
     workspace: TinyWorkspace, broken: Path
