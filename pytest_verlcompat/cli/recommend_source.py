@@ -8,7 +8,6 @@ from packaging.utils import canonicalize_name
 
 from pytest_verlcompat.advise.recommend_index import Index, index_key, load_index, save_index
 from pytest_verlcompat.errors import UsageError
-from pytest_verlcompat.issues.catalogue import ENTRIES
 from pytest_verlcompat.probes.registry import SCRIPTS
 from pytest_verlcompat.resolve.ledger import parse_fact, read_lines
 from pytest_verlcompat.resolve.question import Resolution
@@ -42,7 +41,7 @@ def read_index(workspace: Workspace) -> Index:
 
 
 def _made(workspace: Workspace, path: Path, key: str) -> Index:
-    from pytest_verlcompat.advise.recommend_index import build_index  # noqa: PLC0415 -- seldom
+    from pytest_verlcompat.advise.recommend_build import build_index  # noqa: PLC0415 -- seldom
     from pytest_verlcompat.cli.cmd_run import make_report  # noqa: PLC0415 -- used: costs time
     from pytest_verlcompat.matrix.load import load_matrix  # noqa: PLC0415 -- to import
 
@@ -59,9 +58,10 @@ def _sources(workspace: Workspace) -> Iterator[Path]:
     yield from workspace.matrix.glob("*/*.toml")
     yield from workspace.locks.glob("*/*.txt")
     yield from SCRIPTS.glob("*.py")
-    yield from ENTRIES.glob("*.toml")
+    package = SCRIPTS.parent.parent
+    yield from package.glob("issues/entries/*.toml")
     for room in ("checks", "wheels"):
-        yield from SCRIPTS.parent.parent.joinpath(room).glob("*.py")
+        yield from package.joinpath(room).glob("*.py")
 
 
 def why_not(workspace: Workspace, ask: Ask) -> tuple[str, ...]:
