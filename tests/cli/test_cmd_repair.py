@@ -406,3 +406,16 @@ def test_distribution_that_was_written_over_is_installed_anew(
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "opencv-python 4.12.0 -> none" in ended.stdout
     assert cv2.read_text("utf-8") == "NAME = 'opencv_python_headless'"
+
+
+def test_requirement_that_is_gone_is_brought_back(workspace: TinyWorkspace, broken: Path) -> None:
+    """Nothing known has to be wrong with it; the metadata says what is missing."""
+    install(broken, "transformers==4.57.1")
+    call_uv(["pip", "uninstall", "--python", str(broken / "bin/python"), "extra"], timeout_s=60)
+
+    ended = repair(workspace, broken, "--apply", "--no-probes")
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Plan: what the metadata asks for" in ended.stdout
+    assert "extra none -> 1.0" in ended.stdout
+    assert versions(broken)["extra"] == "1.0"
