@@ -87,10 +87,11 @@ class Choice:
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Sorts best last: rung, conditions, doubts, distance, freshness."""
+        """Sorts best last: rung, gaps, conditions, doubts, distance, freshness."""
         doubts = sum(1 for _, weight, _ in self.candidate.traps if weight != "broken")
         return (
             self.rung.order,
+            -len(self.candidate.untried),
             -len(self.candidate.conditions),
             -len(self.unknown),
             -doubts,

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.issues.facts import Facts, Holds, holds
-from pytest_verlcompat.recipes.settings import parsed_versions
+from pytest_verlcompat.recipes.stack import parsed_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

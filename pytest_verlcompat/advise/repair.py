@@ -54,9 +54,14 @@ class Health:
         return tuple(name for name, each in self.records.items() if each.outcome is Outcome.FAILED)
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """What is required and not installed; a version that is refused may work all the same."""
+        return tuple(line for line in self.unmet if "not installed" in line)
+
+    @property
     def is_green(self) -> bool:
         """Whether nothing is known to be wrong."""
-        return not self.faults and not self.failed
+        return not self.faults and not self.failed and not self.missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

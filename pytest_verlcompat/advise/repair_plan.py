@@ -7,9 +7,12 @@ unless a remedy is about them.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.markers import UndefinedEnvironmentName
@@ -22,12 +25,12 @@ from pytest_verlcompat.errors import IndexUnavailableError
 from pytest_verlcompat.resolve.uv import call_uv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_verlcompat.advise.advice import Advice
     from pytest_verlcompat.advise.inventory import Inventory
     from pytest_verlcompat.advise.repair_patient import Ground
+    from pytest_verlcompat.resolve.uv import UvEnded
 
 ANCHORS = ("verl", "vllm", "sglang", "torch")
 """What a training was chosen for; a repair moves the rest around them where it can."""
@@ -107,32 +110,45 @@ def make_plan(idea: Idea, ground: Ground, inventory: Inventory) -> Plan | str:
         IndexUnavailableError: If the index could not be asked.
     """
     installed = _installed(inventory)
-    commands: list[tuple[str, ...]] = []
-    removals = tuple(name for name in idea.removals if name in installed)
-    if removals:
-        commands.append(("pip", "uninstall", *removals))
-    words = ("pip", "install", *_options(idea), *idea.requirements)
-    words += tuple(_anchors(idea, ground, inventory))
-    if len(words) == len(("pip", "install", *_options(idea))):
+    asked = {canonicalize_name(Requirement(text).name) for text in idea.requirements}
+    there = [name for name in idea.removals if name in installed]
+    gone = tuple(name for name in there if name not in asked)
+    anew = tuple(name for name in there if name in asked)  # its files were written over
+    wanted = (*idea.requirements, *_anchors(idea, ground, inventory))
+    if not wanted:
         return f"{idea.title}: nothing is left to be asked for"
-    ended = call_uv([*words, "--dry-run", "--python", str(ground.python)], timeout_s=_TIMEOUT_S)
-    if ended.exit_status != 0:
-        if ended.index_unreachable:
+    words = ("pip", "install", *_options(idea, anew), *wanted)
+    said = _dry_run(words, ground)
+    if said.exit_status != 0:
+        if said.index_unreachable:
             raise IndexUnavailableError(
-                f"could not be asked: {ended.last_line}", where="package index"
+                f"could not be asked: {said.last_line}", where="package index"
             )
-        return f"{idea.title}: uv says no: {' '.join(ended.messages.split())[-400:]}"
-    moves = tuple(_moves(ended.messages, removals, installed))
+        return f"{idea.title}: uv says no: {' '.join(said.messages.split())[-400:]}"
+    moves = tuple(_moves(said.messages, gone, installed))
     harmed = sorted({name for name, _, _ in moves} & ground.kept_names)
     if harmed:
         return f"{idea.title}: would replace {', '.join(harmed)}, which is kept as it is"
     if not moves:
         return f"{idea.title}: changes nothing"
+    commands = [("pip", "uninstall", *gone)] if gone else []
     return Plan(idea=idea, commands=(*commands, words), moves=moves)
 
 
-def _options(idea: Idea) -> tuple[str, ...]:
-    return ("--exclude-newer", idea.newest) if idea.newest else ()
+def _dry_run(words: Sequence[str], ground: Ground) -> UvEnded:
+    """Return how uv would end, with everything it says."""
+    with tempfile.TemporaryDirectory(prefix="verlcompat-") as folder:
+        log = Path(folder, "log")
+        ended = call_uv(
+            [*words, "--dry-run", "--python", str(ground.python)], timeout_s=_TIMEOUT_S, log=log
+        )
+        told = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return dataclasses.replace(ended, messages=told or ended.messages)
+
+
+def _options(idea: Idea, anew: Iterable[str]) -> tuple[str, ...]:
+    again = [word for name in anew for word in ("--reinstall-package", name)]
+    return (*(("--exclude-newer", idea.newest) if idea.newest else ()), *again)
 
 
 def _anchors(idea: Idea, ground: Ground, inventory: Inventory) -> Iterator[str]:
@@ -168,10 +184,13 @@ def _moves(
     before: dict[str, str] = {name: installed[name] for name in removals}
     after: dict[str, str] = {}
     for match in _MOVE.finditer(messages):
-        side = before if match["sign"] == "-" else after
-        side[canonicalize_name(match["name"])] = match["version"]
-    for name in sorted({*before, *after}):
-        yield name, before.get(name), after.get(name)
+        name = canonicalize_name(match["name"])
+        if match["sign"] in "-~":
+            before[name] = match["version"]
+        if match["sign"] in "+~":
+            after[name] = match["version"]
+    for moved in sorted({*before, *after}):
+        yield moved, before.get(moved), after.get(moved)
 
 
 def _parsed(text: str, ground: Ground) -> tuple[list[str], list[str]] | None:

@@ -18,7 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from pytest_verlcompat.advise.recommend import Ask, recommend
 from pytest_verlcompat.cli.recommend_output import as_json, as_text, commands_for
-from pytest_verlcompat.cli.recommend_source import installed_of, read_index
+from pytest_verlcompat.cli.recommend_source import installed_of, read_index, why_not
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.execute.workspace import find_workspace
 
@@ -53,14 +53,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Return 0 if something meets everything that was asked for, 1 if nothing does."""
     ask = _ask(args)
-    index = read_index(find_workspace(args.root.resolve()))
+    workspace = find_workspace(args.root.resolve())
+    index = read_index(workspace)
     found = recommend(ask, index.candidates, limit=max(1, args.limit))
     python = str(args.target) if args.target else None
     commands = commands_for(ask, index, python=python)
+    why = () if found.choices else why_not(workspace, ask)
     if args.json:
-        print(json.dumps(as_json(found, commands), indent=2))
+        print(json.dumps(as_json(found, commands, why=why), indent=2))
     else:
-        print(as_text(found, commands))
+        print(as_text(found, commands, why=why))
     return 0 if found.choices else 1
 
 

@@ -35,12 +35,13 @@ def commands_for(ask: Ask, index: Index, *, python: str | None) -> Commands:
     )
 
 
-def as_text(found: Recommendation, commands_of: Commands) -> str:
+def as_text(found: Recommendation, commands_of: Commands, *, why: tuple[str, ...] = ()) -> str:
     """Return the recommendation for a terminal."""
     lines = [f"{found.considered} sets of versions considered."]
     if not found.choices:
         lines += ["", "Nothing meets everything. These collide:"]
         lines += [f"  {' + '.join(group)}" for group in found.collisions]
+        lines += [f"  the resolver says: {each}" for each in why]
         lines += ["", "Nearest:"]
     for number, choice in enumerate(found.choices or found.nearest, start=1):
         lines += ["", f"{number}. {choice.candidate.label}"]
@@ -52,12 +53,15 @@ def as_text(found: Recommendation, commands_of: Commands) -> str:
     return "\n".join(lines)
 
 
-def as_json(found: Recommendation, commands_of: Commands) -> dict[str, Any]:
+def as_json(
+    found: Recommendation, commands_of: Commands, *, why: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Return the recommendation as plain values."""
     return {
         "considered": found.considered,
         "choices": [_choice(each, commands_of) for each in found.choices],
         "collisions": [list(group) for group in found.collisions],
+        "why": list(why),
         "nearest": [_choice(each, commands_of) for each in found.nearest],
     }
 
@@ -77,6 +81,8 @@ def reasons(choice: Choice) -> Iterator[str]:
         above = [rung.value for rung in Rung if rung.order > choice.rung.order]
         untried = f"; untested: {', '.join(above)}" if above else ""
         yield f"tried up to {choice.rung.value}{untried}"
+    if candidate.untried:
+        yield f"could not be tried there: {', '.join(candidate.untried)}"
     yield from (f"only if: {condition}" for condition in candidate.conditions)
     for code, weight, what in candidate.traps:
         yield f"{'breaks' if weight == 'broken' else 'may break'}: {code} ({what})"

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from pytest_verlcompat.advise.recommend_index import Index, index_key, load_index, save_index
 from pytest_verlcompat.errors import UsageError
-from pytest_verlcompat.issues.catalogue import ENTRIES
 from pytest_verlcompat.probes.registry import SCRIPTS
+from pytest_verlcompat.resolve.ledger import parse_fact, read_lines
+from pytest_verlcompat.resolve.question import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pytest_verlcompat.advise.recommend import Ask
     from pytest_verlcompat.execute.workspace import Workspace
 
 _NAME = "recommend.json"
+_FEW = 2
 
 
 def read_index(workspace: Workspace) -> Index:
@@ -36,7 +41,7 @@ def read_index(workspace: Workspace) -> Index:
 
 
 def _made(workspace: Workspace, path: Path, key: str) -> Index:
-    from pytest_verlcompat.advise.recommend_index import build_index  # noqa: PLC0415 -- seldom
+    from pytest_verlcompat.advise.recommend_build import build_index  # noqa: PLC0415 -- seldom
     from pytest_verlcompat.cli.report_inputs import make_report  # noqa: PLC0415 -- used: costs time
     from pytest_verlcompat.matrix.load import load_matrix  # noqa: PLC0415 -- to import
 
@@ -53,9 +58,36 @@ def _sources(workspace: Workspace) -> Iterator[Path]:
     yield from workspace.matrix.glob("*/*.toml")
     yield from workspace.locks.glob("*/*.txt")
     yield from SCRIPTS.glob("*.py")
-    yield from ENTRIES.glob("*.toml")
+    package = SCRIPTS.parent.parent
+    yield from package.glob("issues/entries/*.toml")
     for room in ("checks", "wheels"):
-        yield from SCRIPTS.parent.parent.joinpath(room).glob("*.py")
+        yield from package.joinpath(room).glob("*.py")
+
+
+def why_not(workspace: Workspace, ask: Ask) -> tuple[str, ...]:
+    """Return the resolver's reasons where *ask* pins a verl and an engine that exclude each other.
+
+    Raises:
+        EvidenceError: If the ledger is damaged.
+    """
+    pins = {
+        str(canonicalize_name(want.name)): each.version
+        for want in ask.wants
+        for each in want.specifier
+        if each.operator == "==" and not each.version.endswith("*")
+    }
+    verl, engine = pins.get("verl"), next((n for n in ("vllm", "sglang") if n in pins), None)
+    path = workspace.evidence / "space" / f"{verl}.jsonl"
+    if verl is None or engine is None or not path.is_file():
+        return ()
+    told: dict[tuple[str, ...], str] = {}
+    for number, line in read_lines(path):
+        if f'"release":"{pins[engine]}"' not in line or f'"engine":"{engine}"' not in line:
+            continue
+        fact = parse_fact(line, where=f"{path.name}:{number}")
+        if fact.why and fact.resolution is Resolution.UNRESOLVABLE:
+            told.setdefault(fact.why, f"Python {fact.cell.python}, {fact.cell.when.value}")
+    return tuple(f"{'; '.join(why)} ({where})" for why, where in list(told.items())[:_FEW])
 
 
 def installed_of(python: Path | None, *, report: Path | None) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def render_after(before: Health, after: Health, ground: Ground) -> str:
         ("unmet requirements", before.unmet, after.unmet),
     ):
         lines.append(f"  {word:<30}{len(one):<11}{len(two)}")
-    left = [*after.failed, *after.faults]
+    left = [*after.failed, *after.faults, *after.missing]
     lines.append(f"Still wrong: {', '.join(left)}" if left else "Nothing is known to be wrong.")
     if old_place(ground).is_dir():
         lines.append(f"As it was before: {old_place(ground)} (remove it when you are content)")

@@ -10,10 +10,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from pytest_verlcompat.issues.catalogue import Role, load_catalogue
 from pytest_verlcompat.issues.facts import Facts, Holds, holds
+from pytest_verlcompat.recipes.stack import parsed_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,15 +58,6 @@ def find_settings(versions: Mapping[str, str], *, python: str) -> tuple[Setting,
             for setting in _settings(entry, facts):
                 found.setdefault(setting.name, setting)
     return tuple(found.values())
-
-
-def parsed_versions(versions: Mapping[str, str]) -> Iterator[tuple[str, Version]]:
-    """Yield name and version of those that have one a rule can compare."""
-    for name, text in versions.items():
-        try:
-            yield name, Version(text)
-        except InvalidVersion:
-            continue
 
 
 def _matters(entry: Entry, facts: Facts) -> bool:

@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pytest_verlcompat.model.cell import Cell
     from pytest_verlcompat.resolve.lock import Lock
@@ -101,6 +101,15 @@ def flash_attn_for(lock: Lock) -> str | None:
         return str(Version(lock.versions["flash-attn"]))
     torch = lock.versions.get("torch")
     return None if torch is None else _since(_data()["flash-attn"], torch)
+
+
+def parsed_versions(versions: Mapping[str, str]) -> Iterator[tuple[str, Version]]:
+    """Yield name and version of those that have one a rule can compare."""
+    for name, text in versions.items():
+        try:
+            yield name, Version(text)
+        except InvalidVersion:
+            continue
 
 
 def _since(rows: list[dict[str, Any]], torch: str) -> str | None:

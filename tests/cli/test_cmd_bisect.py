@@ -131,6 +131,17 @@ def test_release_that_cannot_be_built_is_skipped(
     assert "is 1.5, or one of those that had to be skipped: 1.4" in ended.stdout
 
 
+def test_points_built_side_by_side_find_the_same(stack: tuple[TinyWorkspace, str]) -> None:
+    """Two at once cost builds and no answer."""
+    workspace, cell_id = stack
+    words = ("--axis", "alpha", "--good", "1.0", "--probe", "works", "--jobs", "2")
+
+    ended = bisect(workspace, cell_id, *words)
+
+    assert ended.returncode == 0, ended.stderr
+    assert f"alpha {BREAKS_AT} is the first bad\nlast good: 1.4" in ended.stdout
+
+
 def test_script_judges_by_its_exit_status(stack: tuple[TinyWorkspace, str], tmp_path: Path) -> None:
     """As ``git bisect run`` has it: 0 good, 125 skip, others bad."""
     workspace, cell_id = stack

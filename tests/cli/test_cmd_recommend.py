@@ -71,6 +71,19 @@ def test_nothing_fitting_ends_with_1_and_says_why(
     assert body["nearest"][0]["unmet"]
 
 
+def test_resolver_is_quoted_where_two_releases_exclude_each_other(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its reasons were kept with the answer; nobody has to ask it again."""
+    status, said = answer(
+        checkout, "--want", "verl==0.6.1", "--want", "vllm==0.24.0", capsys=capsys
+    )
+
+    assert status == 1
+    assert "vllm==0.24.0 + verl==0.6.1" in said or "verl==0.6.1 + vllm==0.24.0" in said
+    assert "the resolver says: opencv-python-headless>=4.13.0" in said
+
+
 def test_environment_is_compared_with_what_is_recommended(
     checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

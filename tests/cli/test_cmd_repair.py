@@ -20,7 +20,7 @@ from pytest_verlcompat.environments.installed import installed_versions
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.resolve.uv import call_uv, find_uv
 from tests.resolve.simple_site import SimpleSite, serve, use_alone
-from tests.tiny import MINOR, TinyWorkspace
+from tests.tiny import MINOR, TinyWorkspace, write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -259,6 +259,18 @@ def test_managed_python_is_told_from_one_that_is_not(broken: Path) -> None:
         refuse_if_owned(ground, into=None, marked=True)
 
 
+def test_environment_that_cannot_be_written_wants_another_place(
+    broken: Path, tmp_path: Path
+) -> None:
+    """Reading it is enough for a copy elsewhere."""
+    found = survey(read_inventory(broken / "bin" / "python", environ={}))
+    ground = dataclasses.replace(found, writable=False)
+
+    refuse_if_owned(ground, into=tmp_path / "elsewhere", marked=False)
+    with pytest.raises(UsageError, match="--into PATH"):
+        refuse_if_owned(ground, into=None, marked=False)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="lacks a user who may not write everywhere")
 def test_folder_that_cannot_be_written_wants_another_place(
     workspace: TinyWorkspace, broken: Path
@@ -376,3 +388,34 @@ def test_remedies_that_exclude_each_other_are_left_out_one_by_one(
     assert ended.stdout.count("Plan:") == 1
     assert versions(broken)["transformers"] == "4.57.2"
     assert versions(broken)["huggingface-hub"] == "0.36.0"
+
+
+def test_distribution_that_was_written_over_is_installed_anew(
+    workspace: TinyWorkspace, site: SimpleSite, broken: Path
+) -> None:
+    """Two OpenCV write one folder: one goes, the other one's files are put back."""
+    install(broken, "transformers==4.57.1")
+    for name, version in (("opencv_python", "4.12.0"), ("opencv_python_headless", "4.11.0")):
+        files = {"cv2/__init__.py": f"NAME = '{name}'"}
+        site.publish(write_wheel(site.folder, name, version, files=files))
+    install(broken, "opencv-python-headless", "opencv-python")
+
+    ended = repair(workspace, broken, "--apply", "--no-probes")
+
+    cv2 = broken / f"lib/python{MINOR}/site-packages/cv2/__init__.py"
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "opencv-python 4.12.0 -> none" in ended.stdout
+    assert cv2.read_text("utf-8") == "NAME = 'opencv_python_headless'"
+
+
+def test_requirement_that_is_gone_is_brought_back(workspace: TinyWorkspace, broken: Path) -> None:
+    """Nothing known has to be wrong with it; the metadata says what is missing."""
+    install(broken, "transformers==4.57.1")
+    call_uv(["pip", "uninstall", "--python", str(broken / "bin/python"), "extra"], timeout_s=60)
+
+    ended = repair(workspace, broken, "--apply", "--no-probes")
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Plan: what the metadata asks for" in ended.stdout
+    assert "extra none -> 1.0" in ended.stdout
+    assert versions(broken)["extra"] == "1.0"

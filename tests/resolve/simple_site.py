@@ -77,6 +77,11 @@ class SimpleSite:
         entry = Entry(path.name, path.read_bytes(), uploaded, requires_python, yanked)
         self.pages.setdefault(canonicalize_name(name), []).append(entry)
 
+    def publish(self, path: Path) -> None:
+        """Publish the wheel at *path* as it is."""
+        name = canonicalize_name(path.name.partition("-")[0])
+        self.pages.setdefault(name, []).append(Entry(path.name, path.read_bytes(), DAY))
+
     def add_sdist(
         self, name: str, version: str, *, files: dict[str, str], uploaded: str = DAY
     ) -> None:
