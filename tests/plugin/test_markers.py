@@ -227,3 +227,14 @@ def test_markers_are_known_to_strict_markers(project: Project) -> None:
     result = project.run("--strict-markers", "-W", "error")
 
     result.assert_outcomes(passed=1)
+
+
+def test_known_failure_of_the_repository_explains_a_probe(project: Project) -> None:
+    """What a repository knows stands below the failed probe and in the summary."""
+    write_entry(project)
+    project.write_probe("broken", "raise RuntimeError('alpha is closed')")
+
+    result = project.run("--verlcompat")
+
+    result.assert_outcomes(passed=1, failed=1)
+    assert result.stdout.str().count("known as OWN001") == 2
