@@ -28,9 +28,13 @@ def test_fixtures_of_one_test_share_and_others_do_not(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     ours, others = Devices(GpuPool(wait_s=0)), Devices(GpuPool(wait_s=0))
 
-    with ours.borrow(1) as engine, ours.borrow(1) as test, ours.borrow(2) as both:
-        with others.borrow(1) as theirs:
-            found = [labels(each) for each in (engine, test, both, theirs)]
+    with (
+        ours.borrow(1) as engine,
+        ours.borrow(1) as test,
+        ours.borrow(2) as both,
+        others.borrow(1) as theirs,
+    ):
+        found = [labels(each) for each in (engine, test, both, theirs)]
     with others.borrow(2) as after:
         freed = labels(after)
 
