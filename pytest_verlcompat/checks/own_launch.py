@@ -18,15 +18,6 @@ if TYPE_CHECKING:
 
     from pytest_verlcompat.wheels.config_facts import ConfigFacts
 
-_STARTS = b"verl.trainer"
-_MOST_BYTES = 1 << 20
-
-
-def find_scripts(root: Path, patterns: Sequence[str]) -> list[Path]:
-    """Return the files of *patterns* below *root* that start a trainer of verl, in name order."""
-    found = {path for pattern in patterns for path in root.glob(pattern) if path.is_file()}
-    return sorted(path for path in found if _STARTS in path.read_bytes()[:_MOST_BYTES])
-
 
 def judge_scripts(
     scripts: Sequence[Path], environment: Environment, *, root: Path

@@ -115,20 +115,23 @@ def _is_strict(config: pytest.Config) -> bool:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Load what the markers need, where a test has one of them."""
-    if any(mark.name in _ACTING for item in items for mark in _marks(item)):
+    seen: dict[pytest.Collector, bool] = {}
+    if any(_is_marked(item, seen) for item in items):
         from pytest_verlcompat.plugin.session import register_markers
 
         register_markers(config, items)
 
 
-def _marks(item: pytest.Item) -> list[pytest.Mark]:
-    """Return the marks of *item* and of what it is in."""
-    found = item.own_markers
-    parent = item.parent
-    while parent is not None:
-        if parent.own_markers:
-            found = [*found, *parent.own_markers]
-        parent = parent.parent
+def _is_marked(node: pytest.Item | pytest.Collector, seen: dict[pytest.Collector, bool]) -> bool:
+    """Return whether *node* or what it is in has a marker of ours; thousands of tests ask."""
+    if any(mark.name in _ACTING for mark in node.own_markers):
+        return True
+    parent = node.parent
+    if parent is None:
+        return False
+    found = seen.get(parent)
+    if found is None:
+        found = seen[parent] = _is_marked(parent, seen)
     return found
 
 

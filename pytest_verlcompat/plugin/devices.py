@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import sys
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from pytest_verlcompat.process.gpu_lease import GpuPool, Lack, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pytest_verlcompat.process.gpus import Device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,26 +45,28 @@ class Devices:
 
     def find_lack(self, count: int) -> str | None:
         """Return what is lacking for *count* devices, waiting for none."""
-        if any(len(lease.devices) >= count for lease in self._held):
-            return None
-        return self._pool.find_lack(count)
+        more = count - len(self._devices())
+        return self._pool.find_lack(more) if more > 0 else None
 
     @contextlib.contextmanager
     def borrow(self, count: int) -> Iterator[Lease | Lack]:
-        """Give *count* devices, or say why there are none."""
-        for lease in self._held:
-            if len(lease.devices) >= count:
-                yield dataclasses.replace(lease, devices=lease.devices[:count])
-                return
-        with self._pool.borrow(count) as found:
+        """Give *count* devices, those held first, or say why there are none."""
+        held = self._devices()
+        if len(held) >= count:
+            yield Lease(devices=held[:count])
+            return
+        with self._pool.borrow(count - len(held)) as found:
             if isinstance(found, Lack):
                 yield found
                 return
             self._held.append(found)
             try:
-                yield found
+                yield Lease(devices=(*held, *found.devices))
             finally:
                 self._held.remove(found)
+
+    def _devices(self) -> tuple[Device, ...]:
+        return tuple(device for lease in self._held for device in lease.devices)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_verlcompat.checks.installed import IMPORT_CODE, InstalledCheck
-from pytest_verlcompat.checks.own_sources import OwnSources, find_sources
+from pytest_verlcompat.checks.own_sources import (
+    OwnSources,
+    find_scripts,
+    find_shadowed,
+    find_sources,
+    sources_sha256,
+)
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.model.outcome import Outcome, Rung
 
@@ -58,8 +64,6 @@ def find_own_checks(
                 ),
             )
     if "verl" in stack.versions:
-        from pytest_verlcompat.checks.own_launch import find_scripts
-
         scripts = find_scripts(root, configuration.launch_scripts)
         if scripts:
             yield _check(
@@ -123,7 +127,7 @@ def _read_installed(
     python: Path, machine: Machine, *, sources: OwnSources, environment: Environment
 ) -> Evidence:
     del python  # its folders are known
-    from pytest_verlcompat.checks.own_sources import find_shadowed, judge_installed
+    from pytest_verlcompat.checks.own_imports import judge_installed
 
     record = _evidence(judge_installed(sources, environment), machine, sources=sources)
     shadowed = find_shadowed(sources, environment.folders)
@@ -146,7 +150,7 @@ def _read_against(
     releases: Mapping[str, str],
 ) -> Evidence:
     del python
-    from pytest_verlcompat.checks.own_sources import judge_against
+    from pytest_verlcompat.checks.own_imports import judge_against
     from pytest_verlcompat.wheels.cache import MemberCache, default_cache_folder
     from pytest_verlcompat.wheels.index import IndexClient
     from pytest_verlcompat.wheels.surface_store import FactsStore
@@ -177,7 +181,7 @@ def _read_scripts(
 
 def _evidence(surface: CellSurface, machine: Machine, *, sources: OwnSources) -> Evidence:
     from pytest_verlcompat.checks.import_evidence import evidence_of
-    from pytest_verlcompat.checks.own_sources import find_lines, of_the_stack, sources_sha256
+    from pytest_verlcompat.checks.own_imports import find_lines, of_the_stack
     from pytest_verlcompat.model.finding import Weight
 
     surface = of_the_stack(surface)

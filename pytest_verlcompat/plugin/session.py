@@ -15,12 +15,9 @@ from pytest_verlcompat.errors import VerlcompatError
 from pytest_verlcompat.model.codec import parse_line
 from pytest_verlcompat.model.outcome import Outcome
 from pytest_verlcompat.model.verdict import judge
-from pytest_verlcompat.plugin import artifacts
-from pytest_verlcompat.plugin.cells import Matrix
 from pytest_verlcompat.plugin.items import PROPERTY, Stack
 from pytest_verlcompat.plugin.own import find_own_checks, is_own
 from pytest_verlcompat.plugin.session_state import session_state
-from pytest_verlcompat.plugin.strict import Strict
 from pytest_verlcompat.plugin.summary import STACK, render_summary
 from pytest_verlcompat.probes.registry import Probe, find_probes
 from pytest_verlcompat.store.jsonl import append
@@ -42,8 +39,12 @@ def register(config: pytest.Config) -> None:
             option.continue_on_collection_errors = True
             manager.register(Verlcompat(config), "verlcompat-session")
         if option.verlcompat_cell:
+            from pytest_verlcompat.plugin.cells import Matrix
+
             manager.register(Matrix(config), "verlcompat-matrix")
         if option.verlcompat_strict or config.getini("verlcompat_strict"):
+            from pytest_verlcompat.plugin.strict import Strict
+
             manager.register(Strict(config), "verlcompat-strict")
     except VerlcompatError as error:
         raise pytest.UsageError(str(error)) from error
@@ -108,6 +109,8 @@ class Verlcompat:
         self._config.hook.pytest_verlcompat_verdict(
             config=self._config, verdict=verdict, records=tuple(self.records)
         )
+        from pytest_verlcompat.plugin import artifacts
+
         option, folder = self._config.option, self._config.invocation_params.dir
         if option.verlcompat_summary:
             with (folder / option.verlcompat_summary).open("a", encoding="utf-8") as file:
@@ -131,7 +134,9 @@ class Verlcompat:
             catalogue=self._state.entries if self._any_failed else (),
         ):
             terminalreporter.write_line(line)
-        for line in artifacts.render_own([each for each in self.records if is_own(each)]):
+        from pytest_verlcompat.plugin.artifacts import render_own
+
+        for line in render_own([each for each in self.records if is_own(each)]):
             terminalreporter.write_line(line)
 
     @property

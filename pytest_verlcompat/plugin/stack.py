@@ -17,6 +17,8 @@ from pytest_verlcompat.environments.installed import (
     installed_versions,
     versions_sha256,
 )
+from pytest_verlcompat.errors import VerlcompatError
+from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.codec import parse_line, render_line
 from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.outcome import Ending, Outcome, Rung
@@ -176,7 +178,7 @@ class VerlStack:
             return launch_on(self._state.devices, subject, patient, logs=self._state.logs)
         try:
             record = subject.run(patient.python, machine=patient.machine)
-        except ModuleNotFoundError as error:
+        except (ModuleNotFoundError, VerlcompatError) as error:
             record = _not_read(subject, machine=patient.machine, error=error)
         return dataclasses.replace(
             record, lock_sha256=patient.lock_sha256, interpreter=patient.interpreter
@@ -201,18 +203,24 @@ class VerlStack:
         return folder
 
 
-def _not_read(subject: InstalledCheck, *, machine: Machine, error: ModuleNotFoundError) -> Evidence:
-    """Return the record of a check whose own requirements are not beside the stack."""
-    return Evidence(
+def _not_read(
+    subject: InstalledCheck, *, machine: Machine, error: ModuleNotFoundError | VerlcompatError
+) -> Evidence:
+    """Return the record of a check that could not read, which says nothing about the stack."""
+    blank = Evidence(
         cell_id=None,
         subject=subject.name,
         rung=subject.rung,
-        outcome=Outcome.SKIPPED,
+        outcome=Outcome.ERRORED,
         ending=Ending.NOT_STARTED,
         started_at=timestamp(),
         duration_s=0.0,
         machine=machine,
         harness=__version__,
         subject_sha256=subject.sha256,
-        lacks=(f"pytest-verlcompat[cli] in the environment of pytest ({error})",),
     )
+    if isinstance(error, VerlcompatError):
+        cause = Cause(kind=type(error).__name__, first_line=str(error))
+        return dataclasses.replace(blank, cause=cause)
+    lack = f"pytest-verlcompat[cli] in the environment of pytest ({error})"
+    return dataclasses.replace(blank, outcome=Outcome.SKIPPED, lacks=(lack,))

@@ -299,3 +299,27 @@ def test_section_fits_80_columns(project: Project) -> None:
     for line in section[: next(i for i, line in enumerate(section) if line.startswith("="))]:
         assert line.startswith("    log ") or len(line) <= 80
         assert line.isprintable()
+
+
+def test_static_checks_run_beside_pytest_and_packaging_alone(project: Project) -> None:
+    """What the command needs is not beside a stack, and what reads it does without."""
+    for name in ("pypi_simple", "requests", "elftools", "itanium_demangler", "jinja2", "yaml"):
+        (project.site / f"{name}.py").write_text(
+            f'raise ModuleNotFoundError("No module named {name!r}", name={name!r})\n'
+        )
+    for name, version in (("verl", "0.6.1"), ("vllm", "0.11.0")):
+        (project.site / f"{name}-{version}.dist-info").mkdir()
+        (project.site / name).mkdir()
+        (project.site / name / "__init__.py").write_text("")
+    own = project.pytester.mkpydir("mine")
+    (own / "engine.py").write_text("from vllm import missing\n")
+    (project.pytester.path / "train.sh").write_text("python -m verl.trainer.main_ppo a.b=1\n")
+
+    result = project.run("--verlcompat", "-rs")
+
+    text = result.stdout.str()
+    assert "Traceback" not in text
+    assert "mine/engine.py:1: ImportError: cannot import name 'missing' from 'vllm'" in text
+    assert "own_launch_scripts: skipped\n    pytest-verlcompat[cli] in the environment" in text
+    # The stack is on PYTHONPATH alone, which the check of the whole environment does not read.
+    assert "import_surface errored: UsageError: verl is not installed" in text

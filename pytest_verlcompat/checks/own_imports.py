@@ -1,0 +1,131 @@
+"""Judge a repository's own imports: against what is installed, and against other releases.
+
+The sources are read where they lie, importing nothing. What belongs to the repository is told by
+its folders, so a top-level ``tests`` or ``utils`` that a wheel installed is never taken for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from pytest_verlcompat.checks.import_surface import CellSurface, judge
+from pytest_verlcompat.checks.surface_environment import Environment, read_world
+from pytest_verlcompat.checks.surface_reach import questions_about, top_level_of
+from pytest_verlcompat.errors import WheelFormatError
+from pytest_verlcompat.model.finding import Weight
+from pytest_verlcompat.wheels.surface_collect import collect_consumer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from pytest_verlcompat.checks.own_sources import OwnSources
+    from pytest_verlcompat.wheels.surface_facts import Facts
+    from pytest_verlcompat.wheels.surface_store import FactsStore
+
+
+def read_sources(sources: OwnSources) -> Facts:
+    """Return the facts of *sources*, as of a release that imports others."""
+    return collect_consumer(_OwnFiles(sources), distribution=sources.name, version="")
+
+
+class _OwnFiles:
+    """The files of a repository under the paths of their modules."""
+
+    def __init__(self, sources: OwnSources) -> None:
+        self.label = sources.name
+        self.digest = ""
+        parents = {top: top.parent for top in sources.tops}
+        self._paths = {
+            path.relative_to(parent).as_posix(): path
+            for top, parent in parents.items()
+            for path in sources.files()
+            if path == top or top in path.parents
+        }
+
+    def names(self) -> list[str]:
+        """Return every file."""
+        return list(self._paths)
+
+    def stamp(self, name: str) -> None:
+        """Return None: files on disk may change at any time."""
+
+    def read_many(
+        self, names: Iterable[str], *, on_error: Callable[[WheelFormatError], None] | None = None
+    ) -> dict[str, bytes]:
+        """Return the content of each name that can be read."""
+        found = {}
+        for name in names:
+            try:
+                found[name] = self._paths[name].read_bytes()
+            except OSError as error:
+                if on_error is not None:
+                    on_error(WheelFormatError(f"cannot be read: {error.strerror}", where=name))
+        return found
+
+
+def judge_installed(sources: OwnSources, environment: Environment) -> CellSurface:
+    """Return what the sources' imports and calls find in *environment*."""
+    consumer = read_sources(sources)
+    world = read_world(environment, consumer)
+    providers = tuple(facts for facts in world.members if facts is not consumer)
+    return judge(consumer, providers, world=world)
+
+
+def judge_against(
+    sources: OwnSources,
+    environment: Environment,
+    *,
+    releases: Mapping[str, str],
+    store: FactsStore,
+) -> CellSurface:
+    """Return the same with *releases*, version by distribution, in place of what is installed.
+
+    Raises:
+        UsageError: If the index has no wheel of a release.
+        IndexUnavailableError: If the index fails.
+    """
+    consumer = read_sources(sources)
+    beside = [consumer.distribution, *releases]
+    fresh = []
+    for name, version in releases.items():
+        others = [each for each in beside if each != name]
+        questions = questions_about(name, [consumer], [version], beside=others)
+        fresh.append(store.provider(name, version, questions))
+    replaced = {top_level_of(name) for name in releases}
+    kept = {
+        name: version
+        for name, version in environment.versions.items()
+        if canonicalize_name(name) not in releases
+    }
+    world = read_world(dataclasses.replace(environment, versions=kept), consumer)
+    members = (*world.members, *fresh)
+    complete = dataclasses.replace(
+        world, members=members, other_modules=world.other_modules - replaced
+    )
+    providers = tuple(facts for facts in members if facts is not consumer)
+    return judge(consumer, providers, world=complete)
+
+
+def of_the_stack(surface: CellSurface) -> CellSurface:
+    """Return *surface* without what breaks for other reasons.
+
+    Such are a tool that is not installed here and a script that exits when it is imported.
+    """
+    kept = (
+        each
+        for each in surface.findings
+        if each.weight is not Weight.BROKEN or each.cause.provider is not None
+    )
+    return dataclasses.replace(surface, findings=tuple(kept))
+
+
+def find_lines(surface: CellSurface, weight: Weight) -> list[str]:
+    """Return the findings of *weight*, ``mine/a.py:4: ImportError: ...`` each."""
+    return [
+        f"{each.cause.frame.file}:{each.cause.frame.line}: {each.cause}"
+        for each in surface.findings
+        if each.weight is weight and each.cause.frame is not None
+    ]
