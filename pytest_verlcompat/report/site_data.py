@@ -168,7 +168,7 @@ def _details(
     engines: Sequence[tuple[str, str]],
     slices: Sequence[tuple[str, str, str, str]],
 ) -> dict[str, Any]:
-    texts, bodies, days = Numbers(), Numbers(), Numbers()
+    texts, rungs, bodies, days = Numbers(), Numbers(), Numbers(), Numbers()
     row = {engine: index for index, engine in enumerate(engines)}
     at = {each: index for index, each in enumerate(slices)}
     cells = [
@@ -176,21 +176,22 @@ def _details(
             at[_slice(place)],
             row[place.cell.engine, place.cell.release],
             days(str(place.fact.as_of or "")),
-            bodies(_body(place, texts)),
+            bodies(_body(place, texts=texts, rungs=rungs)),
         ]
         for place in places
     ]
     return {
         "verl": verl,
         "texts": texts.values,
+        "rungs": rungs.values,
         "days": days.values,
         "bodies": bodies.values,
         "cells": cells,
     }
 
 
-def _body(place: Place, texts: Numbers) -> dict[str, Any]:
-    """Return what is known about one cell; texts are numbers, what is empty is left out."""
+def _body(place: Place, *, texts: Numbers, rungs: Numbers) -> dict[str, Any]:
+    """Return what is known about one cell; texts and rungs are numbers, nothing is empty."""
     fact = place.fact
 
     def numbered(values: Iterable[str]) -> list[int]:
@@ -213,8 +214,8 @@ def _body(place: Place, texts: Numbers) -> dict[str, Any]:
         "sdists": numbered(fact.sdists),
         "conditions": numbered(place.conditions),
         "traps": [numbered([each.code, each.weight, each.at]) for each in place.traps[:_LISTED]],
-        "imports": _rung(place.imports, numbered),
-        "loads": _rung(place.loads, numbered),
+        "imports": rungs(_rung(place.imports, numbered)) if place.imports else None,
+        "loads": rungs(_rung(place.loads, numbered)) if place.loads else None,
         "turns": [
             [
                 *numbered([str(turn["fault"]), str(turn["day"])]),
@@ -230,11 +231,7 @@ def _body(place: Place, texts: Numbers) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value not in (None, [], {})}
 
 
-def _rung(
-    fact: RungFact | None, numbered: Callable[[Iterable[str]], list[int]]
-) -> dict[str, Any] | None:
-    if fact is None:
-        return None
+def _rung(fact: RungFact, numbered: Callable[[Iterable[str]], list[int]]) -> dict[str, Any]:
     return {
         "outcome": numbered([fact.outcome])[0],
         "undecided": fact.undecided,

@@ -18,13 +18,15 @@
     const text = (number) => file.texts[number];
     const texts = (numbers) => (numbers || []).map(text);
     const raw = file.bodies[found[3]];
-    const rung = (fact) =>
-      fact && {
+    const rung = (number) => {
+      const fact = number === undefined ? null : file.rungs[number];
+      return fact && {
         outcome: text(fact.outcome),
         undecided: fact.undecided,
         roles: fact.roles.map(texts),
         missing: fact.missing.map(texts),
       };
+    };
     return {
       day: file.days[found[2]],
       resolution: text(raw.resolution),
@@ -193,7 +195,8 @@
     const note = more.length
       ? [make("p", { class: "quiet" }, t("With what the rules name; that set was not tried."))]
       : [];
-    if (word === "incompatible" && !more.length) {
+    const lacking = [body.imports, body.loads].some((fact) => fact && fact.outcome === "failed");
+    if (word === "incompatible" && (lacking || !more.length)) {
       note.push(make("p", { class: "quiet" }, t("This installs a set of which something is known to fail.")));
     }
     return [part(t("What to type"), make("pre", { lang: "en", tabindex: "0" }, make("code", {}, lines)), ...note)];
