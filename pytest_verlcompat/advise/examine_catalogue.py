@@ -36,6 +36,8 @@ def _known(condition: Condition, inventory: Inventory) -> str:
     for key in condition:
         if key.startswith("env:"):
             words.append(f"{key.removeprefix('env:')} is {condition[key]}")
+        elif key.startswith(("option:", "command:")):
+            words.append(f"{key.partition(':')[2]} {condition[key]} in the script")
         elif key in facts.numbers:
             words.append(f"{key} {facts.numbers[key]}")
         elif key in facts.versions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.markers import default_environment
@@ -72,15 +73,23 @@ def _together(found: Sequence[Advice]) -> Advice:
     )
 
 
+@lru_cache(maxsize=8192)
+def _parsed(line: str) -> Requirement | None:
+    """Return a line of metadata; ``None`` where it belongs to an extra or cannot be read."""
+    if "extra ==" in line:
+        return None
+    try:
+        return Requirement(line)
+    except InvalidRequirement:
+        return None
+
+
 def _unmet(
     distribution: Distribution, *, versions: Mapping[str, Version], environment: dict[str, str]
 ) -> Iterator[Advice]:
     for line in distribution.requires:
-        if "extra ==" in line:
-            continue
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
+        requirement = _parsed(line)
+        if requirement is None:
             continue
         if requirement.marker is not None and not requirement.marker.evaluate(environment):
             continue

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
     from pytest_verlcompat.advise.inventory import Inventory
     from pytest_verlcompat.checks.installed import InstalledCheck
+    from pytest_verlcompat.issues.catalogue import Remedy
     from pytest_verlcompat.issues.explain import Explanation
     from pytest_verlcompat.model.evidence import Evidence
 
 _SHOWN = 5
+_NAMED = ("verl", "vllm", "sglang", "transformers", "torch")
+_LOOK_COST = "none: says more, such as which releases have what is missing"
 _SLOW = frozenset({Rung.IMPORTS})
 """What a quick look leaves out unless it is remembered: reading verl's imports takes seconds."""
 
@@ -66,6 +69,8 @@ def _said(check: InstalledCheck, record: Evidence, inventory: Inventory) -> Iter
             level=Level.BREAKS if failed else Level.RISK,
             title=f"{len(broken) - _SHOWN} more findings of {check.name}",
             detail="; ".join(_first_line(each) for each in broken[_SHOWN : 2 * _SHOWN]),
+            remedies=(_look(check, inventory),),
+            costs=(_LOOK_COST,),
         )
     if suspects := by_weight.get(Weight.SUSPECT.value, []):
         yield Advice(
@@ -73,6 +78,8 @@ def _said(check: InstalledCheck, record: Evidence, inventory: Inventory) -> Iter
             level=Level.RISK,
             title=f"{len(suspects)} finding(s) of {check.name} on paths not every run takes",
             detail="; ".join(_line(each) for each in suspects[:_SHOWN]),
+            remedies=(_look(check, inventory),),
+            costs=(_LOOK_COST,),
         )
     if not failed:
         unknown = len(by_weight.get(Weight.UNKNOWN.value, []))
@@ -89,7 +96,7 @@ def _broken(
 ) -> Advice:
     cause = finding["cause"]
     explained = _explained(finding, inventory)
-    remedies: Sequence[Any] = explained.remedies if explained else ()
+    remedies: Sequence[Remedy] = explained.remedies if explained else ()
     place = _frame(cause.get("frame"))
     return Advice(
         code=f"{check.rung.value}-{finding['code']}",
@@ -97,9 +104,18 @@ def _broken(
         title=_first_line(finding),
         detail=f"{finding['consumer']}{place}, against {finding['provider']}"
         + (f"; known as {explained.entry.id}: {explained.entry.title}" if explained else ""),
-        remedies=tuple(each.do for each in remedies),
-        costs=tuple(each.cost for each in remedies),
+        remedies=tuple(each.do for each in remedies) or (_look(check, inventory),),
+        costs=tuple(each.cost for each in remedies) or (_LOOK_COST,),
     )
+
+
+def _look(check: InstalledCheck, inventory: Inventory) -> str:
+    """Return the command that tells more: in which releases a name is, or what misses a symbol."""
+    if check.rung is not Rung.IMPORTS:
+        return f"verlcompat abi --python {inventory.interpreter.path}"
+    versions = inventory.facts.versions
+    named = [name for name in _NAMED if name in versions]
+    return " ".join(["verlcompat check", *(f"'{name}=={versions[name]}'" for name in named)])
 
 
 def _explained(finding: dict[str, Any], inventory: Inventory) -> Explanation | None:

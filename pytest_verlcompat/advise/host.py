@@ -28,6 +28,8 @@ _DRIVER = Path("/proc/driver/nvidia/version")
 _DRIVER_VERSION = re.compile(r"(?:Module|x86_64|aarch64)\s{1,4}(\d{3}(?:\.\d+){1,2})")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 _NVML_S = 0.7
+_SMI_S = 3.0
+_SMI_FIELDS = ("name", "memory.total", "compute_cap", "driver_version")
 _UNLIMITED_BYTES = 1 << 60
 _COMPILERS = ("cc", "gcc", "clang")
 _LIBRARY_FOLDERS = (
@@ -143,8 +145,37 @@ def _ask_nvml() -> dict[str, Any]:
         )
         reply = json.loads(ended.tail.strip().splitlines()[-1])
     except (ToolMissingError, ValueError, IndexError):
+        reply = None
+    return reply if isinstance(reply, dict) else ask_smi(os.environ)
+
+
+def ask_smi(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return what ``nvidia-smi`` says, in the form NVML's reply has; empty where it says nothing.
+
+    Asked only where the driver's library does not answer, because it may take its time.
+    """
+    program = shutil.which("nvidia-smi", path=environ.get("PATH", os.defpath))
+    if program is None:
         return {}
-    return reply if isinstance(reply, dict) else {}
+    try:
+        ended = run(
+            [program, f"--query-gpu={','.join(_SMI_FIELDS)}", "--format=csv,noheader,nounits"],
+            env=dict(environ),
+            cwd=Path("/"),
+            limits=Limits(timeout_s=_SMI_S, leave_s=0.0),
+        )
+    except ToolMissingError:
+        return {}
+    devices, driver = [], None
+    for line in ended.tail.splitlines():
+        words = [each.strip() for each in line.split(",")]
+        if len(words) != len(_SMI_FIELDS) or not words[1].isdigit():
+            continue
+        major, _, minor = words[2].partition(".")
+        if major.isdigit() and minor.isdigit():
+            devices.append([words[0], int(words[1]), int(major), int(minor)])
+            driver = words[3]
+    return {"driver": driver, "devices": devices} if devices else {}
 
 
 def _driver_of_kernel() -> str | None:

@@ -120,7 +120,8 @@ def read_inventory(
             numbers=_numbers(interpreter, host),
             words=_words(host, distributions),
             env=dict(environ),
-            modules=_places(folders, environ),
+            options=launch.options if launch else None,
+            modules={**_places(folders, environ), **_commands(launch)},
         ),
         launch=launch,
         snapshot=snapshot,
@@ -186,6 +187,15 @@ def _words(host: Host, distributions: tuple[Distribution, ...]) -> dict[str, str
         "architecture": host.machine.architecture,
         "cuda-wheels": "mixed" if mixed else "one",
     }
+
+
+def _commands(launch: Launch | None) -> dict[str, bool]:
+    """Return whether the script calls each ``command:NAME`` that the rules ask for."""
+    if launch is None:
+        return {}
+    called = {words[0] for words in launch.commands}
+    asked = (key for key in asked_places(load_catalogue()) if key.startswith("command:"))
+    return {key: key.removeprefix("command:") in called for key in asked}
 
 
 def _places(folders: tuple[Path, ...], environ: Mapping[str, str]) -> dict[str, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,13 @@ _ENTRIES = {
 }
 """The known failure that a refused override ends in."""
 _SHOWN = 8
+_LOOK_COST = "none: says what is to be changed"
+
+
+def _look(script: str, judged: JudgedLaunch) -> str:
+    """Return the command that says what became of each key."""
+    release = judged.schema.label.partition(" ")[2] if judged.schema else ""
+    return f"verlcompat launch {shlex.quote(script)} --verl {release}"
 
 
 def judge_options(path: Path, verl: Distribution) -> Iterator[Advice]:
@@ -47,13 +55,15 @@ def judge_options(path: Path, verl: Distribution) -> Iterator[Advice]:
 def _judged(judged: JudgedLaunch, script: str) -> Iterator[Advice]:
     said = [each for each in judged.keys if each.state in _ENTRIES]
     for each in said[:_SHOWN]:
-        yield _key(each, script)
+        yield _key(each, judged, script=script)
     if len(said) > _SHOWN:
         yield Advice(
             code="launch-options-more",
             level=Level.BREAKS,
             title=f"{len(said) - _SHOWN} more overrides are refused",
             detail="verlcompat launch lists them all",
+            remedies=(_look(script, judged),),
+            costs=(_LOOK_COST,),
         )
     for found in judged.sums:
         yield Advice(
@@ -61,6 +71,8 @@ def _judged(judged: JudgedLaunch, script: str) -> Iterator[Advice]:
             level=Level.BREAKS,
             title="A sum of the script does not come out",
             detail=found.message,
+            remedies=(_look(script, judged),),
+            costs=(_LOOK_COST,),
         )
     if judged.schema is not None and not said and not judged.sums:
         yield Advice(
@@ -71,15 +83,15 @@ def _judged(judged: JudgedLaunch, script: str) -> Iterator[Advice]:
         )
 
 
-def _key(finding: KeyFinding, script: str) -> Advice:
+def _key(finding: KeyFinding, judged: JudgedLaunch, *, script: str) -> Advice:
     remedy = finding.replacement
     return Advice(
         code=_ENTRIES[finding.state],
         level=Level.BREAKS if finding.state in REFUSED else Level.RISK,
         title=f"{finding.override.text}: {finding.state.value}",
         detail=f"{script}:{finding.override.line}: {finding.message}",
-        remedies=(remedy,) if remedy else (),
-        costs=("instead of what stands there",) if remedy else (),
+        remedies=(remedy or _look(script, judged),),
+        costs=("instead of what stands there" if remedy else _LOOK_COST,),
     )
 
 

@@ -62,28 +62,40 @@ def execute(args: argparse.Namespace) -> int:
     cells = select_cells(matrix, ids=args.cell, where=parse_where(args.where))
     probes = list_probes()
     wanted = find_probes(args.probe, probes=probes) if args.probe else probes
+    places = _places(args)
     executor = LocalExecutor(workspace=workspace, machine=describe_machine(), say=_Progress())
     ran = [executor.run_cell(cell, probes=wanted, again=args.again) for cell in cells]
     report = make_report(workspace, matrix)
     inputs = gather_inputs(workspace, matrix, report=report)
     publish(report, root=workspace.root, inputs=inputs)
-    _write_forms(report, ran, files={"junit": args.junit_xml, "ctrf": args.ctrf})
+    _write_forms(report, ran, places=places)
     return _close(report, ran, started=started)
 
 
-def _write_forms(report: Report, ran: Iterable[Ran], *, files: Mapping[str, Path | None]) -> None:
+def _places(args: argparse.Namespace) -> dict[str, Path]:
+    """Return form to the file it goes to; known to be writable before hours are spent.
+
+    Raises:
+        UsageError: If a file cannot be written.
+    """
+    asked = {"junit": args.junit_xml, "ctrf": args.ctrf}
+    places = {form: path for form, path in asked.items() if path is not None}
+    for path in places.values():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("ab").close()
+        except OSError as error:
+            raise UsageError(f"cannot be written: {error.strerror}", where=str(path)) from error
+    return places
+
+
+def _write_forms(report: Report, ran: Iterable[Ran], *, places: Mapping[str, Path]) -> None:
     """Write what continuous integration asked for, on the cells of this run alone."""
     ids = {each.cell.id for each in ran}
     cells = tuple(each for each in report.cells if each.cell.id in ids)
-    for form, path in files.items():
-        if path is None:
-            continue
+    for form, path in places.items():
         text = render_form(dataclasses.replace(report, cells=cells), form)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        path.write_text(text, encoding="utf-8")
 
 
 def _close(report: Report, ran: list[Ran], *, started: float) -> int:

@@ -158,6 +158,9 @@ _FIELD = re.compile(r"\{(\w+)\}")
 _OPTIONS = re.compile(
     r"(?:\+{0,2}[a-z]\w*(?:\.[\w{}]+)+=(?:\$\([\w ]{1,60}\)|\S)+ ?)+|\+\+\{\w+\}=\S+"
 )
+_ADDRESS = re.compile(
+    r"https://[\w.-]+\.[a-z]{2,}/[^\s]*|index:[a-z0-9]+(?:-[a-z0-9]+)*==\d[\w.!+]*"
+)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -336,7 +339,12 @@ def _source(reader: _Reader) -> Source:
     date = reader.text("date")
     if not _DATE.fullmatch(date):
         raise CatalogueError(f"must be YYYY-MM-DD, found {date!r}", where=reader.at("date"))
-    return Source(url=reader.text("url"), date=date)
+    url = reader.text("url")
+    if not _ADDRESS.fullmatch(url):
+        raise CatalogueError(
+            f"must be https://… or index:NAME==VERSION, found {url!r}", where=reader.at("url")
+        )
+    return Source(url=url, date=date)
 
 
 def _precheck(reader: _Reader, entry: _Reader) -> Precheck:

@@ -282,6 +282,7 @@ def _known_facts(found: _Collected, facts: Facts | None) -> Facts:
         numbers={**read.numbers, **facts.numbers},
         words=facts.words,
         env=facts.env,
+        options=facts.options,
         modules=facts.modules,
     )
 

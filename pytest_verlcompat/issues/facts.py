@@ -3,9 +3,9 @@
 A condition is a table of keys that must all hold. Keys are distributions (a PEP 440
 specifier, ``*`` for installed, ``absent``), ``python``, ``glibc``, ``driver``,
 ``compute-capability``, ``nofile``, ``shm-mib`` and ``cpus`` (specifiers), ``cuda-wheels``
-(``mixed``), ``architecture`` (a word), ``module:NAME``, ``program:NAME`` and ``library:NAME``
-(``present``, ``absent``) and ``env:NAME`` (``set``, ``unset``, ``= VALUE``,
-``contains WORD``).
+(``mixed``), ``architecture`` (a word), ``module:NAME``, ``program:NAME``, ``library:NAME`` and
+``command:NAME`` of a launch script (``present``, ``absent``), ``env:NAME`` and ``option:KEY`` of a
+launch script (``set``, ``unset``, ``= VALUE``, ``contains WORD``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ NUMBER_KEYS = ("python", "glibc", "driver", "compute-capability", "nofile", "shm
 WORD_KEYS = ("architecture", "cuda-wheels")
 """Keys whose value is one word that must be equal."""
 
-_PLACES = ("module:", "program:", "library:")
+PLACES = ("module:", "program:", "library:", "command:")
+"""Beginnings of keys that ask whether something is there."""
+_VALUES = ("env:", "option:")
 _PRESENCE = {"present": True, "absent": False}
 
 
@@ -55,6 +57,8 @@ class Facts:
     """Values of `WORD_KEYS`."""
     env: Mapping[str, str] | None = None
     """Environment variables; ``None`` where they are not known."""
+    options: Mapping[str, str] | None = None
+    """Options that a launch script gives to the trainer; ``None`` where there is no script."""
     modules: Mapping[str, bool] = field(default_factory=dict)
     """Whether a module, program or library is there, by key: ``module:apex``."""
 
@@ -63,11 +67,11 @@ def condition_problem(key: str, value: object) -> str | None:
     """Return what is wrong with one key of a condition, or ``None``."""
     if not isinstance(value, str) or not value.strip():
         return "must be a word or a specifier in quotes"
-    if key.startswith("env:"):
+    if key.startswith(_VALUES):
         first, *more = value.split()
         fine = value in {"set", "unset"} or (first in {"=", "contains"} and more)
         return None if fine else "must be set, unset, '= VALUE' or 'contains WORD'"
-    if key.startswith(_PLACES):
+    if key.startswith(PLACES):
         return None if value in _PRESENCE else "must be present or absent"
     return None if key in WORD_KEYS else _specifier_problem(key, value)
 
@@ -110,9 +114,10 @@ def parse_version(text: str) -> Version | None:
 
 
 def _key_holds(key: str, value: str, *, facts: Facts) -> Holds:
-    if key.startswith("env:"):
-        return _env_holds(key.removeprefix("env:"), value, facts=facts)
-    if key.startswith(_PLACES):
+    if key.startswith(_VALUES):
+        kind, _, name = key.partition(":")
+        return _value_holds(name, value, values=facts.env if kind == "env" else facts.options)
+    if key.startswith(PLACES):
         known = facts.modules.get(key)
         return Holds.UNKNOWN if known is None else _truth(known is _PRESENCE[value])
     if key in WORD_KEYS:
@@ -131,10 +136,10 @@ def _distribution_holds(name: str, value: str, *, facts: Facts) -> Holds:
     return _truth(value == "*" or (value != "absent" and _inside(version, value)))
 
 
-def _env_holds(name: str, value: str, *, facts: Facts) -> Holds:
-    if facts.env is None:
+def _value_holds(name: str, value: str, *, values: Mapping[str, str] | None) -> Holds:
+    if values is None:
         return Holds.UNKNOWN
-    found = facts.env.get(name)
+    found = values.get(name)
     if value in {"set", "unset"}:
         return _truth(bool(found) is (value == "set"))
     operator, _, wanted = value.partition(" ")

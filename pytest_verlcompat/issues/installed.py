@@ -7,9 +7,11 @@ neither ``.pth`` files nor ``sitecustomize`` of the environment are executed.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 
@@ -189,7 +191,30 @@ def _origin(direct: Mapping[str, Any]) -> str | None:
     if not isinstance(url, str):
         return None
     commit = direct.get("vcs_info", {}).get("commit_id")
+    if not commit and url.startswith("file://"):
+        commit = checked_out_commit(Path(unquote(url.removeprefix("file://"))))
     return f"{url}@{commit}" if commit else url
+
+
+def checked_out_commit(folder: Path) -> str | None:
+    """Return the first 12 digits of the commit that is checked out in *folder*, read from ``.git``.
+
+    ``None`` where *folder* is no checkout; git itself is not asked, for it may not be there.
+    """
+    place = folder / ".git"
+    if place.is_file():  # a worktree, or a submodule
+        place = folder / _text(place).removeprefix("gitdir:").strip()
+    head = _text(place / "HEAD").strip()
+    reference = head.removeprefix("ref:").strip()
+    if reference != head:
+        common = place / (_text(place / "commondir").strip() or ".")
+        packed = re.search(
+            rf"^([0-9a-f]{{40,64}}) {re.escape(reference)}$",
+            _text(common / "packed-refs"),
+            re.MULTILINE,
+        )
+        head = _text(common / reference).strip() or (packed[1] if packed else "")
+    return head[:12] if re.fullmatch(r"[0-9a-f]{40,64}", head) else None
 
 
 def _text(path: Path) -> str:

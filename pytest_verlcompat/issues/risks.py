@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.issues.catalogue import unfilled
-from pytest_verlcompat.issues.facts import Holds, holds
+from pytest_verlcompat.issues.facts import PLACES, Holds, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,13 +36,13 @@ def find_risks(facts: Facts, catalogue: Iterable[Entry]) -> Iterator[Risk]:
 
 
 def asked_places(catalogue: Iterable[Entry]) -> frozenset[str]:
-    """Return the keys ``module:NAME``, ``program:NAME`` and ``library:NAME`` the rules ask for."""
+    """Return the keys that ask whether a module, program, library or command is there."""
     return frozenset(
         key
         for entry in catalogue
         for condition in entry.precheck.when
         for key in condition
-        if key.startswith(("module:", "program:", "library:"))
+        if key.startswith(PLACES)
     )
 
 

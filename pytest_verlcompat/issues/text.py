@@ -27,7 +27,8 @@ _PROCESS = re.compile(
     r")\s?"
 )
 _STAMP = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d) (?:std(?:out|err) [FP] )?"  # kubelet, CI
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d) "  # a CI's
+    r"(?:std(?:out|err) [FP] )?"  # the kubelet's
     r"|\[pod/[^\]\s]{1,200}\] "  # kubectl logs --prefix
     r"|> "  # quoted in an issue or a mail
 )

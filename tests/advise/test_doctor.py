@@ -17,7 +17,7 @@ import pytest
 
 from pytest_verlcompat.advise.advice import Advice, Level
 from pytest_verlcompat.advise.doctor import examinations, find_advice
-from pytest_verlcompat.advise.host import cgroup_memory
+from pytest_verlcompat.advise.host import ask_smi, cgroup_memory
 from pytest_verlcompat.advise.inventory import Inventory, read_inventory
 from pytest_verlcompat.advise.launch import read_launch
 from pytest_verlcompat.advise.render_doctor import render_markdown, render_text, render_values
@@ -163,6 +163,27 @@ def test_editable_install_names_its_commit(patient: Patient) -> None:
     assert "https://github.com/verl-project/verl@aaaaaaa" in details[0]
 
 
+@pytest.mark.parametrize("kept", ["loose", "packed"])
+def test_editable_checkout_names_the_commit_it_is_at(
+    patient: Patient, tmp_path: Path, kept: str
+) -> None:
+    """No commit is recorded for a local checkout, so it is read from there, without git."""
+    source = tmp_path / "my verl"
+    (source / ".git" / "refs" / "heads").mkdir(parents=True)
+    (source / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    commit = "0123456789abcdef" * 2 + "01234567"
+    if kept == "packed":
+        (source / ".git" / "packed-refs").write_text(f"# pack-refs\n{commit} refs/heads/main\n")
+    else:
+        (source / ".git" / "refs" / "heads" / "main").write_text(f"{commit}\n")
+    direct = {"url": source.as_uri(), "dir_info": {"editable": True}}
+    patient.install("verl", "0.9.0.dev0", direct_url=json.dumps(direct))
+
+    details = [e.detail for e in find_advice(patient.inventory()) if e.code == "editable"]
+
+    assert "@0123456789ab;" in details[0]
+
+
 def test_python_path_goes_before_the_environment(patient: Patient, tmp_path: Path) -> None:
     """What stands in PYTHONPATH is what is imported, and it is said."""
     patient.install("torch", "2.8.0")
@@ -296,6 +317,73 @@ def test_memory_limit_is_that_of_the_narrowest_group(
     assert cgroup_memory(root=tmp_path, own=tmp_path / "own") == mib
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_is_wrong_comes_with_a_remedy(patient: Patient, fault: str) -> None:
+    """No finding leaves a person alone at two in the morning."""
+    distributions, environ, _ = FAULTS[fault]
+    for name, version in distributions:
+        patient.install(name, version, "torch==0.1")
+
+    wrong = [
+        each
+        for each in find_advice(patient.inventory(environ))
+        if each.level in {Level.BREAKS, Level.RISK}
+    ]
+
+    assert wrong
+    assert [each.code for each in wrong if not each.remedies] == []
+
+
+AUDITED = """
+import json, sys
+started = []
+def hook(event, words):
+    if event in {"subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.spawn"}:
+        started.append([event, str(words[0])])
+sys.addaudithook(hook)
+from pytest_verlcompat.cli import main
+main(["doctor", "--python", sys.argv[1]])
+print(json.dumps(started))
+"""
+
+
+def test_no_shell_and_no_tool_is_needed(patient: Patient) -> None:
+    """In a container with a Python and nothing else the doctor works as elsewhere."""
+    patient.install("torch", "2.8.0")
+
+    ended = subprocess.run(
+        [sys.executable, "-c", AUDITED, patient.python],
+        env={"PYTHONPATH": str(Path.cwd()), "PATH": "/nonexistent", "HOME": str(patient.site)},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    started = json.loads(ended.stdout.splitlines()[-1])
+    assert [event for event, _ in started if event != "subprocess.Popen"] == []
+    assert {Path(program).name for _, program in started} <= {"python", Path(sys.executable).name}
+
+
+@pytest.mark.parametrize(
+    ("printed", "devices"),
+    [
+        ("NVIDIA H100 80GB HBM3, 81559, 9.0, 550.54.15", [["NVIDIA H100 80GB HBM3", 81559, 9, 0]]),
+        ("Failed to initialize NVML: Driver/library version mismatch", None),
+        ("NVIDIA A100, [N/A], 8.0, 550.54.15", None),
+    ],
+)
+def test_gpus_are_asked_of_nvidia_smi_where_the_library_is_mute(
+    tmp_path: Path, printed: str, devices: list[object] | None
+) -> None:
+    """What it prints is read, and what it prints instead is no GPU."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{printed}'\n")
+    program.chmod(0o755)
+
+    reply = ask_smi({"PATH": str(tmp_path)})
+
+    assert reply.get("devices") == devices
+
+
 def test_examinations_are_found_by_their_names() -> None:
     """A further examination is a further file."""
     assert {"examine_catalogue", "examine_host", "examine_packages"} <= set(examinations())
@@ -402,6 +490,35 @@ def test_server_of_a_tool_configuration_is_asked(patient: Patient, tmp_path: Pat
 
     assert "launch-servers-answer" in answered
     assert "launch-server" in silent
+
+
+@pytest.mark.parametrize(
+    ("versions", "line", "code"),
+    [
+        ({"huggingface-hub": "1.4.0"}, "huggingface-cli download x", "VC140"),
+        ({"verl": "0.6.1"}, "python -m verl.trainer.main_ppo data.trust_remote_code=True", "VC161"),
+        (
+            {"verl": "0.8.0", "vllm": "0.20.0"},
+            (
+                "python -m verl.trainer.main_ppo "
+                "actor_rollout_ref.rollout.enable_rollout_routing_replay=True"
+            ),
+            "VC164",
+        ),
+        ({"verl": "0.7.0", "ray": "2.50.0"}, "export UV_RUN_RECURSION_DEPTH=1", "VC108"),
+    ],
+)
+def test_rule_over_the_script_is_seen_with_the_script_alone(
+    patient: Patient, tmp_path: Path, versions: dict[str, str], line: str, code: str
+) -> None:
+    """Options and commands of the script are facts like versions and variables."""
+    for name, version in versions.items():
+        patient.install(name, version)
+    script = tmp_path / "train.sh"
+    script.write_text(f"{line}\n")
+
+    assert code in {each.code for each in _judge_launch(patient, script, {})}
+    assert code not in patient.codes()
 
 
 CONFIG = """\

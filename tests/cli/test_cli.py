@@ -260,6 +260,17 @@ def test_run_leaves_what_continuous_integration_reads(
     assert [each["name"] for each in tests if each["status"] == "failed"] == ["engine", "verdict"]
 
 
+def test_file_that_cannot_be_written_is_said_before_anything_runs(
+    checkout: TinyWorkspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not after hours of probing."""
+    assert _main(checkout, "run", CELL, "--junit-xml", str(tmp_path)) == 2
+
+    said = capsys.readouterr()
+    assert f"{tmp_path}: cannot be written: Is a directory" in said.err
+    assert "probe" not in said.err
+
+
 def test_report_prints_one_form_of_some_cells_and_writes_nothing(
     checkout: TinyWorkspace, capsys: pytest.CaptureFixture[str]
 ) -> None:

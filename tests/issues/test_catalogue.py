@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 
 from pytest_verlcompat.errors import CatalogueError
 from pytest_verlcompat.issues.catalogue import (
@@ -16,6 +17,7 @@ from pytest_verlcompat.issues.catalogue import (
     parse_entry,
 )
 from pytest_verlcompat.issues.scan import WORDS
+from pytest_verlcompat.wheels.index import IndexClient
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +72,7 @@ def test_entry_with_every_table_is_read() -> None:
         (("(?P<name>x+)", "(x"), "signature[0]", "unterminated"),
         (("{name}", "{other}"), "cause", "no named group"),
         (('"2026-11-20"', '"today"'), "source[0]: date", "YYYY-MM-DD"),
+        (("index:torch==2.0.0", "index:torch"), "source[0]: url", "index:NAME==VERSION"),
         (('id = "VC900"', 'id = "VC901"'), "id", "must be named"),
         (('title = "A', 'titel = "A'), "titel", "unknown key"),
         (('contains = ["rror"]', "contains = []"), "signature[0]: contains", "list of texts"),
@@ -150,6 +153,26 @@ def test_scan_needs_few_passes_for_the_shipped_catalogue() -> None:
     }
 
     assert len(own) <= 20
+
+
+@pytest.mark.network
+def test_released_files_that_sources_name_are_on_the_index() -> None:
+    """Every ``index:NAME==VERSION`` is a release there, so a fact can be read again."""
+    client = IndexClient.configured()
+    named: dict[str, set[Version]] = {}
+    for entry in load_catalogue():
+        for source in entry.sources:
+            if source.url.startswith("index:"):
+                name, _, version = source.url.removeprefix("index:").partition("==")
+                named.setdefault(name, set()).add(Version(version))
+
+    missing = [
+        f"{name}=={version}"
+        for name, versions in sorted(named.items())
+        for version in versions - {file.version for file in client.releases(name)}
+    ]
+
+    assert missing == []
 
 
 def test_entries_are_shipped_beside_the_code() -> None:
