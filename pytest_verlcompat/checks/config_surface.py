@@ -34,11 +34,14 @@ RENAMES: tuple[tuple[str, str], ...] = (
     ("reward_model.rollout", "reward.reward_model.rollout"),
     ("reward_model.reward_kwargs", "reward.reward_kwargs"),
     ("sandbox_fusion", "reward.sandbox_fusion"),
+    ("reward_model.sandbox_fusion", "reward.sandbox_fusion"),
+    ("critic.model.fsdp_config", "critic.fsdp"),
 )
 """Prefixes that moved, old to new.
 
-Source: ``migrate_legacy_reward_impl`` in ``verl/experimental/reward_loop/reward_loop.py`` of the
-verl 0.9.1 wheel, read 2026-11-20.
+Source: the two last: ``verl/trainer/config`` of the wheels of verl 0.7.1 and 0.8.0, where the
+one name ends and the other begins; the others: ``migrate_legacy_reward_impl`` in
+``verl/experimental/reward_loop/reward_loop.py`` of the verl 0.9.1 wheel, read 2026-11-20.
 """
 
 _CLOSE = 0.8

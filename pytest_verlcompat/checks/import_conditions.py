@@ -103,6 +103,16 @@ class _Evaluator:
     def on_constant(self, node: ast.Constant) -> Value:
         return UNKNOWN if node.value is ... else node.value
 
+    def on_joinedstr(self, node: ast.JoinedStr) -> Value:
+        parts = [self.value(part) for part in node.values]
+        return "".join(parts) if all(isinstance(part, str) for part in parts) else UNKNOWN
+
+    def on_formattedvalue(self, node: ast.FormattedValue) -> Value:
+        value = self.value(node.value)
+        is_plain = node.conversion == -1 and node.format_spec is None
+        decided = not isinstance(value, (Unknown, Ref, Platform))
+        return str(value) if is_plain and decided else UNKNOWN
+
     def on_name(self, node: ast.Name) -> Value:
         if node.id == "TYPE_CHECKING":
             return self.names.get("TYPE_CHECKING", False) is True

@@ -40,6 +40,16 @@ if TYPE_CHECKING:
 
     from pytest_verlcompat.checks.import_execution import Interpreter
 
+_ABSENT_FROM_CELL = Doubt(
+    path="",
+    line=0,
+    reason="whether a module is installed is not part of this cell",
+    is_silent=True,
+    kind="ModuleNotFoundError",
+)
+SILENT = Ended(doubts=(_ABSENT_FROM_CELL,))
+"""How an import ends of which this cell does not say whether its distribution is there."""
+
 
 class Run:
     """One module being run."""
@@ -88,11 +98,21 @@ class Run:
     def _raised(self, item: Raise) -> Failure:
         return Failure(
             kind=item.kind or "Exception",
-            message=item.message,
+            message=self._message(item.message),
             path=self.outline.path,
             line=item.line,
             provider="",
         )
+
+    def _message(self, text: str) -> str:
+        """Return *text* with the values of an f-string written in, where the cell decides them."""
+        if not text.startswith(("f'", 'f"')):
+            return text
+        try:
+            value = evaluate(text, self.space.names, self.owner)
+        except RaisesError:
+            return text
+        return value if isinstance(value, str) else text
 
     def _bind(self, name: str, value: Value) -> None:
         self.space.names[name] = value
@@ -227,7 +247,7 @@ class Run:
             return self._star(item, presence=presence)
         self._bind(item.bound, Ref(f"{item.module}.{item.name}"))
         if presence is None:
-            return self._silent(item)
+            return SILENT
         if not presence:
             return Ended(failure=self._no_module(item))
         found = self.owner.providers.lookup(item.module, item.name)
@@ -240,23 +260,12 @@ class Run:
             return Ended(doubts=(doubt,))
         return Ended(failure=self._no_name(item))
 
-    def _silent(self, item: Import) -> Ended:
-        reason = f"whether {item.module} is installed is not part of this cell"
-        doubt = Doubt(
-            path=self.outline.path,
-            line=item.line,
-            reason=reason,
-            is_silent=True,
-            kind="ModuleNotFoundError",
-        )
-        return Ended(doubts=(doubt,))
-
     def _whole_module(self, item: Import) -> Ended:
         aliased = item.bound != item.module.partition(".")[0]
         self._bind(item.bound, Ref(item.module if aliased else item.bound))
         presence = self.owner.world.presence(item.module)
         if presence is None:
-            return self._silent(item)
+            return SILENT
         return FINE if presence else Ended(failure=self._no_module(item))
 
     def _star(self, item: Import, *, presence: bool | None) -> Ended:
@@ -265,7 +274,7 @@ class Run:
         names = self.owner.providers.star_names(item.module)
         if names is None:
             self.space.is_open = True
-            return FINE if presence else self._silent(item)
+            return FINE if presence else SILENT
         for name in names:
             self._bind(name, Ref(f"{item.module}.{name}"))
         return FINE

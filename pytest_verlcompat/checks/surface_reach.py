@@ -63,6 +63,8 @@ def run_late(interpreter: Interpreter) -> frozenset[str]:
                     fresh = set(interpreter.ended) - before
                     seen |= fresh | {module}
                     pending += fresh
+    if interpreter.index is not None and interpreter.failures == failures:
+        interpreter.index.keep(interpreter.ended, interpreter.namespaces)
     interpreter.failures[:] = failures
     return frozenset(interpreter.ended) - first
 

@@ -61,7 +61,8 @@ def _imports_state(surface: CellSurface) -> str:
 
 def as_text(surface: CellSurface, resolved: Resolved, loaded: Loaded, *, everything: bool) -> str:
     """Return the verdict in lines, the first missing name first."""
-    names = " with ".join([surface.consumer.label, *(f.label for f in surface.providers)])
+    beside = ", ".join(facts.label for facts in surface.providers)
+    names = f"{surface.consumer.label} with {beside}" if beside else surface.consumer.label
     lines = [f"{names}: {verdict_of(surface, resolved, loaded)}", ""]
     lines += _rung("resolves", resolved.state, resolved.reason)
     for role in surface.roles:

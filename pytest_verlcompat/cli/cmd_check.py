@@ -127,7 +127,7 @@ def _judge_environment(args: argparse.Namespace) -> Checked:
 
 def _judge_releases(args: argparse.Namespace) -> list[Checked]:
     cache = MemberCache(default_cache_folder())
-    store = FactsStore(IndexClient.configured(cache=cache), cache=cache)
+    store = FactsStore(IndexClient.configured(cache=cache, keeps_pages=True), cache=cache)
     pins = [_pinned(text, store) for text in args.requirement]
     consumer, rest = _consumer_of(args, pins, store)
     if not rest:
@@ -142,8 +142,8 @@ def _judge_releases(args: argparse.Namespace) -> list[Checked]:
                 loaded=_load(versions, store, args),
             )
         )
-    for fallback in dict.fromkeys(store.fallbacks):
-        print(f"verlcompat: {fallback}", file=sys.stderr)
+    for note in dict.fromkeys([*store.client.notes, *store.fallbacks]):
+        print(f"verlcompat: {note}", file=sys.stderr)
     return found
 
 

@@ -10,28 +10,23 @@ status 0 if nothing is refused, 1 if something is, another for errors.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
-
-from pytest_verlcompat.checks.launch_environment import known_variables
 from pytest_verlcompat.checks.launch_judge import LaunchReport, judge_script
 from pytest_verlcompat.checks.launch_migration import Migration, migrate, migration_diff
+from pytest_verlcompat.checks.launch_releases import engine_for, history_before
 from pytest_verlcompat.checks.launch_script import load_script
 from pytest_verlcompat.cli.launch_output import as_json, as_text, migration_text
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.wheels.cache import MemberCache, default_cache_folder
-from pytest_verlcompat.wheels.config_store import declared_engine, read_config, read_member
+from pytest_verlcompat.wheels.config_store import read_config
 from pytest_verlcompat.wheels.index import IndexClient
 from pytest_verlcompat.wheels.surface_store import FactsStore
 
 if TYPE_CHECKING:
     import argparse
-
-    from pytest_verlcompat.wheels.config_facts import ConfigFacts
-
-_OLDEST = Version("0.4.0")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,15 +46,17 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError("give --verl VERSION, or --from VERSION and --to VERSION")
     script = load_script(args.script)
     cache = MemberCache(default_cache_folder())
-    store = FactsStore(IndexClient.configured(cache=cache), cache=cache)
+    store = FactsStore(IndexClient.configured(cache=cache, keeps_pages=True), cache=cache)
     target = args.verl or args.new
-    history = _history(store, before=target)
+    history = history_before(store, target)
     facts = read_config(store, "verl", target)
-    vllm, known = _engine(args, store, target)
+    vllm, known = engine_for(store, target, chosen=args.vllm)
     report = judge_script(script, facts, history=history, vllm=vllm, known=known, heads=args.heads)
     moved = None
     if args.old is not None:
         moved = migrate(script, read_config(store, "verl", args.old), facts, history=history)
+    for note in dict.fromkeys(store.client.notes):
+        print(f"verlcompat: {note}", file=sys.stderr)
     _print(args, report, moved)
     return 1 if report.is_refused else 0
 
@@ -74,27 +71,3 @@ def _print(args: argparse.Namespace, report: LaunchReport, moved: Migration | No
         print()
         print(migration_text(moved))
         print(migration_diff(moved, text, name=args.script.name), end="")
-
-
-def _history(store: FactsStore, *, before: str) -> list[ConfigFacts]:
-    """Return the configurations of the releases before *before*, oldest first."""
-    try:
-        last = Version(before)
-    except InvalidVersion as error:
-        raise UsageError(f"{before!r} is not a version of verl") from error
-    return [
-        read_config(store, "verl", str(version))
-        for version in store.versions("verl")
-        if _OLDEST <= version < last
-    ]
-
-
-def _engine(
-    args: argparse.Namespace, store: FactsStore, version: str
-) -> tuple[Version | None, frozenset[str]]:
-    """Return the vLLM release that environment lines are judged by, and what it knows."""
-    text = args.vllm or declared_engine(store, version)
-    if text is None:
-        return None, frozenset()
-    source = read_member(store, "vllm", text, name="vllm/envs.py")
-    return Version(text), known_variables(source or b"")

@@ -54,13 +54,15 @@ def execute(args: argparse.Namespace) -> int:
     if not facts:
         raise UsageError("no cell of the space is known; see verlcompat space", where=str(folder))
     cache = MemberCache(default_cache_folder())
-    store = FactsStore(IndexClient.configured(cache=cache), cache=cache)
+    store = FactsStore(IndexClient.configured(cache=cache, keeps_pages=True), cache=cache)
     judged: list[RungFact] = []
     if "imports" in (args.rung or ["imports"]):
         judged += _imports(facts, store)
     if "loads" in (args.rung or ["loads"]):
         judged += _loads(facts, store)
     changed = save_space_rungs(judged, folder / FOLDER)
+    for note in dict.fromkeys(store.client.notes):
+        print(f"verlcompat: {note}", file=sys.stderr)
     transport = store.client.transport
     print(
         f"{len(judged)} lines, {len(changed)} files changed, {time.monotonic() - started:.0f} s, "

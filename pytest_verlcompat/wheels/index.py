@@ -14,6 +14,7 @@ never be taken for absence.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import urllib.request
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 _PAGE_LIMIT_BYTES = 64 << 20
 _METADATA_LIMIT_BYTES = 4 << 20
+_PAGE = "\0page.1"
 _SUFFIXES = (".whl", ".tar.gz", ".zip")
 
 
@@ -94,18 +96,37 @@ class IndexClient:
         *,
         transport: Transport | None = None,
         cache: MemberCache | None = None,
+        keeps_pages: bool = False,
     ) -> None:
+        """Make a client; nothing is sent before the first question.
+
+        Args:
+            index_urls: In the order in which they are asked.
+            transport: Connections to use, and their counters; a new pool by default.
+            cache: Where metadata is kept.
+            keeps_pages: Also keep what the indexes listed, and answer with that while one of
+                them cannot be reached; `notes` says so.
+
+        Raises:
+            UsageError: If no index is given.
+        """
         if not index_urls:
             raise UsageError("no package index is configured; set UV_DEFAULT_INDEX")
         self._index_urls = tuple(index_urls)
         self.transport = transport or Transport()
         self._cache = cache
+        self._keeps_pages = keeps_pages and cache is not None
         self._releases: dict[str, tuple[IndexFile, ...]] = {}
+        self.notes: list[str] = []
+        """Where a kept page stood in for an index."""
 
     @classmethod
-    def configured(cls, *, cache: MemberCache | None = None) -> IndexClient:
+    def configured(
+        cls, *, cache: MemberCache | None = None, keeps_pages: bool = False
+    ) -> IndexClient:
         """Return a client for the indexes that uv or pip on this machine would ask."""
-        return cls(find_index_settings(os.environ).urls, cache=cache)
+        urls = find_index_settings(os.environ).urls
+        return cls(urls, cache=cache, keeps_pages=keeps_pages)
 
     def releases(self, project: str) -> tuple[IndexFile, ...]:
         """Return every wheel and source distribution, by version, then file name.
@@ -193,13 +214,47 @@ class IndexClient:
 
     def _read_index(self, index_url: str, name: str) -> Iterator[IndexFile]:
         url = f"{index_url.rstrip('/')}/{name}/"
-        answer = self._get(url, limit_bytes=_PAGE_LIMIT_BYTES)
+        is_fresh = True
+        try:
+            answer = self._get(url, limit_bytes=_PAGE_LIMIT_BYTES)
+        except IndexUnavailableError as error:
+            answer = self._kept_page(url)
+            if answer is None:
+                raise
+            is_fresh = False
+            self.notes.append(f"{error}; what it listed before is used")
         if answer is None:
             return
-        for package in _parse_page(answer, project=name):
+        packages = _parse_page(answer, project=name)
+        if is_fresh:
+            self._keep_page(url, answer)
+        for package in packages:
             file = _parse_file(package, project=name)
             if file is not None:
                 yield file
+
+    def _keep_page(self, url: str, answer: Answer) -> None:
+        if self._cache is None or not self._keeps_pages:
+            return
+        kind = answer.headers.get("content-type", "text/html")
+        head = json.dumps({"url": redact_url(answer.url), "kind": kind}).encode()
+        self._cache.save(_page_key(url), {_PAGE: head + b"\n" + answer.body})
+
+    def _kept_page(self, url: str) -> Answer | None:
+        if self._cache is None or not self._keeps_pages:
+            return None
+        body = self._cache.load(_page_key(url), _PAGE)
+        if body is None:
+            return None
+        head, _, rest = body.partition(b"\n")
+        told = json.loads(head)
+        return Answer(
+            status=200, body=rest, headers={"content-type": told["kind"]}, url=told["url"]
+        )
+
+
+def _page_key(url: str) -> str:
+    return hashlib.sha256(redact_url(url).encode()).hexdigest()
 
 
 def _parse_page(answer: Answer, *, project: str) -> list[DistributionPackage]:

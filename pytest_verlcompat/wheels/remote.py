@@ -46,7 +46,13 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _DIRECTORY_KEY = "\0directory.1"
-_TAIL_BYTES = 1 << 16
+_TAIL_BYTES = 1 << 18
+"""Holds the directory of four wheels in five of vLLM and SGLang (73 to 610 KB, read 2026-11-20);
+with 64 KB, nine in ten needed a second request for it."""
+
+_GAP_BYTES = 160 << 10
+"""The 5,445 members of 116 wheels are 840 runs with 128 KB, for 86 MB; 588 with 256, for 134."""
+
 _SPAN_BYTES = 8 << 20
 _FIRST_PREFIX_BYTES = 1 << 16
 _MAX_PREFIX_STEP_BYTES = 1 << 20
@@ -63,7 +69,7 @@ class RemoteWheel:
         transport: Transport | None = None,
         cache: MemberCache | None = None,
         limits: Limits = DEFAULT_LIMITS,
-        gap_bytes: int = 1 << 17,
+        gap_bytes: int = _GAP_BYTES,
     ) -> None:
         """Make a reader; no request is sent before the first question.
 
@@ -82,6 +88,8 @@ class RemoteWheel:
         self.bytes_read = 0
         self.requests_sent = 0
         """Of this wheel alone; a transport may serve several."""
+        self.members_read = 0
+        """Files that came with them; read one by one, each would be a request."""
         self._url = url
         self.transport = transport or Transport()
         self._cache = cache if digest else None
@@ -91,6 +99,8 @@ class RemoteWheel:
         self._whole: WheelFile | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._prefix: tuple[str, PrefixReader] | None = None
+        self._end: tuple[int, bytes] | None = None
+        """Where the bytes start that came with the directory, and they themselves."""
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +110,7 @@ class RemoteWheel:
 
     def close(self) -> None:
         """Delete what was downloaded to disk and forget what was read."""
-        self._prefix = None
+        self._prefix = self._end = None
         if self._whole is not None:
             self._whole.close()
         if self._temporary is not None:
@@ -237,10 +247,14 @@ class RemoteWheel:
     def _fetch(self, group: Sequence[Member]) -> Iterator[tuple[Member, bytes]]:
         start = group[0].offset
         data = self._span(start, group[-1].end)
+        self.members_read += len(group)
         for member in group:
             yield member, data[member.offset - start : member.end - start]
 
     def _span(self, start: int, stop: int) -> bytes:
+        if self._end is not None and start >= self._end[0]:
+            first, data = self._end
+            return data[start - first : stop - first]
         answer = self._get((start, stop), limit_bytes=stop - start)
         if not answer.partial or answer.start != start or len(answer.body) != stop - start:
             raise IndexUnavailableError(
@@ -267,6 +281,7 @@ class RemoteWheel:
         if tail is None:
             return self._download()
         size, body = tail
+        self._end = size - len(body), body
         stream = _TailStream(size=size, tail=body, fetch=self._span, limits=self._limits)
         # zipfile needs read, seek and tell only.
         return parse_directory(io.BufferedReader(stream), label=self.label, limits=self._limits)

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_verlcompat.checks.import_evidence import evidence_of
 from pytest_verlcompat.model.finding import Weight
+from pytest_verlcompat.model.outcome import Outcome
+from pytest_verlcompat.wheels.exports import load_exports
+from tests.tiny import MACHINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -390,3 +394,85 @@ def test_nothing_that_is_read_is_run(
 
 def _lines(surface: CellSurface) -> list[str]:
     return [finding.cause.first_line for finding in surface.findings]
+
+
+def test_undecided_import_leaves_the_rung_open(judge_sources: JudgeSources) -> None:
+    """Unknown is not passed: the record says what it lacks, with the place of the import."""
+    app, engine = _UNKNOWN[0].values
+    surface = judge_sources(app, engine)
+
+    record = evidence_of(surface, cell_id=None, machine=MACHINE, duration_s=0.0)
+
+    assert record.outcome is Outcome.SKIPPED
+    assert record.cause is None
+    assert "1 import, the first in app/__init__.py:1" in record.lacks[0]
+
+
+def test_every_torch_known_here_was_built_with_distributed() -> None:
+    """What the check takes for granted: builds for Linux with CUDA link NCCL, so they have it."""
+    without = [
+        release.version
+        for release in load_exports().releases
+        if not any("libnccl.so.2" in needed for needed in release.needed.values())
+    ]
+
+    assert without == []
+
+
+_OPTIONAL = """\
+from engine.utils import is_torch_available, is_other_available
+try:
+    if not is_torch_available():
+        raise Missing()
+except Missing:
+    pass
+else:
+    from .parts import Model
+try:
+    if is_torch_available():
+        raise Missing()
+except Missing:
+    class StandIn: ...
+else:
+    from .parts import Gone
+try:
+    if not is_other_available():
+        raise Missing()
+except Missing:
+    pass
+else:
+    from .parts import Other
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [("Model", []), ("StandIn", []), ("Gone", [Weight.BROKEN]), ("Other", [Weight.UNKNOWN])],
+)
+def test_optional_part_of_a_release_is_there_when_its_condition_holds(
+    judge_sources: JudgeSources, name: str, weights: list[Weight]
+) -> None:
+    """A `try` that certainly raises takes its handler, one that certainly does not its rest."""
+    engine = {
+        "engine/__init__.py": _OPTIONAL,
+        "engine/parts.py": "class Model: ...\nclass Gone: ...\nclass Other: ...\n",
+        "engine/utils.py": "",
+    }
+
+    surface = judge_sources(f"from engine import {name}", engine)
+
+    assert [finding.weight for finding in surface.findings] == weights
+
+
+def test_message_that_is_raised_reads_as_python_would_say_it(judge_sources: JudgeSources) -> None:
+    """Versions are written into the message that people will search for."""
+    app = (
+        "from importlib.metadata import version\n"
+        "found = version('engine')\n"
+        "if found < '2':\n"
+        "    raise ValueError(f'engine {found} is not supported')\n"
+    )
+
+    surface = judge_sources(app, {"engine/__init__.py": ""}, version="1.5")
+
+    assert str(surface.findings[0].cause) == "ValueError: engine 1.5 is not supported"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_verlcompat.cli import main
+from tests.folder_index import add_release, configure_index
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 SERVER = "verl/workers/rollout/vllm_rollout/vllm_async_server.py"
@@ -28,37 +26,16 @@ VERL = {
 }
 
 
-def _add(index: Path, release: str, sources: Mapping[str, str]) -> None:
-    name, version = release.split()
-    folder = index / name
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for member, source in sources.items():
-            archive.writestr(member, source)
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        archive.writestr(f"{name}-{version}.dist-info/METADATA", metadata)
-    links = "".join(
-        f'<a href="{each.name}#sha256={hashlib.sha256(each.read_bytes()).hexdigest()}">'
-        f"{each.name}</a>"
-        for each in sorted(folder.glob("*.whl"))
-    )
-    (folder / "index.html").write_text(f"<!doctype html><html><body>{links}</body></html>")
-
-
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a package index in a folder, configured as the only one."""
     root = tmp_path / "index"
-    _add(root, "verl 0.6.0", VERL)
-    _add(root, "vllm 0.8.4", {"vllm/__init__.py": "", "vllm/utils.py": ""})
-    _add(root, "vllm 0.8.5", {"vllm/__init__.py": "", "vllm/utils.py": ""})
+    add_release(root, "verl 0.6.0", VERL)
+    add_release(root, "vllm 0.8.4", {"vllm/__init__.py": "", "vllm/utils.py": ""})
+    add_release(root, "vllm 0.8.5", {"vllm/__init__.py": "", "vllm/utils.py": ""})
     there = {"vllm/__init__.py": "", "vllm/utils.py": "\ndef get_tcp_uri(ip, port): ...\n"}
-    _add(root, "vllm 0.9.0", there)
-    for name in ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("UV_DEFAULT_INDEX", root.as_uri())
-    monkeypatch.setenv("VERLCOMPAT_CACHE_DIR", str(tmp_path / "cache"))
+    add_release(root, "vllm 0.9.0", there)
+    configure_index(root, tmp_path / "cache", monkeypatch)
     return root
 
 

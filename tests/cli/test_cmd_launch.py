@@ -125,3 +125,40 @@ def test_script_without_a_trainer_is_said_to_be_one(
 
     assert status == 2
     assert "starts no trainer" in capsys.readouterr().err
+
+
+def test_migrations_of_a_folder_of_examples_are_one_list(
+    script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Equal changes of several scripts are one line that says where the first one is."""
+    examples = tmp_path / "examples" / "0.6.1" / "examples"
+    examples.mkdir(parents=True)
+    for name in ("a.sh", "b.sh"):
+        (examples / name).write_text(script.read_text())
+    words = [str(tmp_path / "examples"), "--to", "0.9.1", "--output", str(tmp_path / "out")]
+
+    status = main(["launch-migrations", *words])
+
+    lines = (tmp_path / "out" / "launch_migrations.jsonl").read_text().splitlines()
+    found = {body["key"]: body for body in map(json.loads, lines)}
+    moved = found["custom_reward_function.path"]
+    assert status == 0
+    assert "2 changes of 1 releases" in capsys.readouterr().out
+    assert (moved["scripts"], moved["first"]) == (2, "examples/a.sh:4")
+    assert moved["becomes"] == "reward.custom_reward_function.path"
+    assert found["VLLM_USE_V1"]["state"] == "setting"
+    table = (tmp_path / "out" / "launch_migrations.md").read_text()
+    assert "| `reward.custom_reward_function.path` | `custom_reward_function.path` | 2 |" in table
+
+
+def test_folder_that_is_no_release_is_named(
+    script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Examples must lie below the release that they were written for."""
+    (tmp_path / "examples" / "grpo_trainer").mkdir(parents=True)
+    (tmp_path / "examples" / "grpo_trainer" / "run.sh").write_text(script.read_text())
+
+    status = main(["launch-migrations", str(tmp_path / "examples"), "--to", "0.9.1"])
+
+    assert status not in {0, 1}
+    assert "such as 0.6.1" in capsys.readouterr().err

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,9 +12,9 @@ from pytest_verlcompat.resolve.ledger import Fact, Ledger
 from pytest_verlcompat.resolve.question import Resolution
 from pytest_verlcompat.resolve.space import Form, SpaceCell, When
 from pytest_verlcompat.store.space_rungs import load_space_rungs
+from tests.folder_index import add_release, configure_index
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_verlcompat.store.space_rungs import SpaceRungs
@@ -58,11 +56,8 @@ def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a checkout with a ledger, an index with the releases being configured."""
     index = tmp_path / "index"
     for release, sources in RELEASES.items():
-        _add(index, *release.split(), sources=sources)
-    for name in ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("UV_DEFAULT_INDEX", index.as_uri())
-    monkeypatch.setenv("VERLCOMPAT_CACHE_DIR", str(tmp_path / "cache"))
+        add_release(index, release, sources)
+    configure_index(index, tmp_path / "cache", monkeypatch)
     root = tmp_path / "checkout"
     ledger = Ledger(root / "reports" / "evidence" / "space")
     ledger.append(_fact("0.8.5", "5.0.0", "3.12"))
@@ -71,23 +66,6 @@ def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ledger.append(_fact("0.10.0", "4.57.1", "3.12"))
     ledger.append(_fact("0.11.0", None, "3.12"))
     return root
-
-
-def _add(index: Path, name: str, version: str, *, sources: Mapping[str, str]) -> None:
-    folder = index / name
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for member, source in sources.items():
-            archive.writestr(member, source)
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        archive.writestr(f"{name}-{version}.dist-info/METADATA", metadata)
-    links = "".join(
-        f'<a href="{each.name}#sha256={hashlib.sha256(each.read_bytes()).hexdigest()}">'
-        f"{each.name}</a>"
-        for each in sorted(folder.glob("*.whl"))
-    )
-    (folder / "index.html").write_text(f"<!doctype html><html><body>{links}</body></html>")
 
 
 def _fact(vllm: str, transformers: str | None, python: str) -> Fact:

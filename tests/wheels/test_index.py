@@ -48,6 +48,27 @@ def test_html_page_becomes_records(site: Site) -> None:
     assert (sdist.upload_time, sdist.yanked, sdist.is_wheel) == (None, False, False)
 
 
+def test_kept_page_stands_in_for_an_index_that_is_away(site: Site, tmp_path: Path) -> None:
+    """Who asked for it works on without the network, and is told; nobody else is."""
+    site.files["/simple/example/"] = PAGE
+    cache = MemberCache(tmp_path)
+    transport = Transport(attempts=1, sleep=lambda _: None)
+    url = site.address.replace("//", "//user:secret@") + "/simple/"
+
+    def client(*, keeps_pages: bool) -> IndexClient:
+        return IndexClient([url], transport=transport, cache=cache, keeps_pages=keeps_pages)
+
+    listed = client(keeps_pages=True).releases("example")
+    site.failures = [503, 503]
+    later = client(keeps_pages=True)
+
+    assert [file.filename for file in later.releases("example")] == [f.filename for f in listed]
+    assert "what it listed before is used" in later.notes[0]
+    assert "secret" not in later.notes[0]
+    with pytest.raises(IndexUnavailableError):
+        client(keeps_pages=False).releases("example")
+
+
 def test_json_page_becomes_the_same_records(site: Site) -> None:
     """The JSON form adds the size and agrees on the rest."""
     page = {

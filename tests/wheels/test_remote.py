@@ -27,7 +27,7 @@ def _publish(site: Site, path: Path) -> str:
 
 
 def test_hundreds_of_members_cost_few_requests(build_wheel: BuildWheel, site: Site) -> None:
-    """Neighbouring members come in one request; the big one between them is skipped."""
+    """Neighbours come in one request, the last with the directory; the big one is skipped."""
     sources = {f"pkg/m{number:03}.py": b"x = %d\n" % number * 100 for number in range(300)}
     members = dict(list(sources.items())[:150]) | {"pkg/big.so": BIG} | sources
     url = _publish(site, build_wheel(members))
@@ -36,8 +36,8 @@ def test_hundreds_of_members_cost_few_requests(build_wheel: BuildWheel, site: Si
         read = wheel.read_many(sources)
 
         assert read == sources
-        assert wheel.transport.requests_sent == len(site.seen) == 3
-        assert wheel.transport.bytes_read < 200_000
+        assert wheel.transport.requests_sent == len(site.seen) == 2
+        assert wheel.transport.bytes_read < 300_000
         assert wheel.fallback is None
 
 
@@ -52,7 +52,7 @@ def test_prefix_of_a_big_member_is_not_the_whole_member(
         after_first = wheel.transport.bytes_read
         assert wheel.read_prefix("pkg/big.so", 1 << 20) == BIG[: 1 << 20]
 
-        assert after_first < 100_000
+        assert after_first < 300_000
         assert wheel.transport.bytes_read < 2_000_000
         assert wheel.read_prefix("pkg/big.so", 9 << 20) == BIG
 
@@ -81,7 +81,7 @@ def test_server_without_suffix_ranges_is_read_by_range(build_wheel: BuildWheel, 
     with RemoteWheel(url, transport=Transport(sleep=lambda _: None)) as wheel:
         assert wheel.read("a.py") == b"a = 1\n"
         assert wheel.fallback is None
-        assert wheel.transport.bytes_read < 200_000
+        assert wheel.transport.bytes_read < 300_000
 
 
 def test_second_reader_sends_no_request(
