@@ -1,18 +1,20 @@
 """Judge the rot of every pair of the space that resolved when it came out, on both cores.
 
-A turn that an earlier run found is taken over while rules and first day are the same: what had
-come out by then does not change. Days on which other pairs turned are tried first.
+A turn that an earlier run found is taken over while rules and first set are the same: what had
+come out by then does not change. A fault may come and go, so that which turn is found depends on
+where one looks first. Therefore the days that are tried first are those of one fixed pair, the
+one of the same engine release that came out first: every run on every machine finds the same.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.version import Version
 
 from pytest_verlcompat.advise.rot import Sources, State, Timeline, Turn, find_rot
 from pytest_verlcompat.advise.trap_record import set_of
@@ -65,13 +67,18 @@ class Looker:
             (each.cell, each.sets[0]): {turn.fault: turn for turn in each.turns} for each in known
         }
         self._rungs = rungs or SpaceRungs(())
-        self._lock = threading.Lock()
-        self._turned: dict[str, Counter[dt.date]] = {}
-        for turns in self._known.values():
-            self._remember(turns.values())
 
-    def judge(self, fact: Fact, *, today: dt.date, ledger: Ledger) -> Timeline:
-        """Return what happened to the pair of *fact*, a fact of its release day."""
+    def judge(
+        self, fact: Fact, *, today: dt.date, ledger: Ledger, like: Timeline | None = None
+    ) -> Timeline:
+        """Return what happened to the pair of *fact*, a fact of its release day.
+
+        Args:
+            fact: See above.
+            today: The last complete day.
+            ledger: Holds the answers of today.
+            like: A pair whose days of turning are tried first.
+        """
         states: dict[dt.date, State] = {}
 
         def look(day: dt.date) -> State:
@@ -87,22 +94,15 @@ class Looker:
         sources = Sources(
             look=look,
             released=self._released,
-            likely=lambda fault: self._likely(fault, look(today)),
+            likely=lambda fault: self._likely(fault, look(today), like),
             known=lambda fault: self._told(turns.get(fault), look(today)),
         )
-        timeline = find_rot(fact.cell, born=fact.as_of, today=today, sources=sources)
-        self._remember(timeline.turns)
-        return timeline
+        return find_rot(fact.cell, born=fact.as_of, today=today, sources=sources)
 
-    def _remember(self, turns: Iterable[Turn]) -> None:
-        with self._lock:
-            for turn in turns:
-                self._turned.setdefault(turn.fault, Counter())[turn.day] += 1
-
-    def _likely(self, fault: str, last: State) -> list[dt.date]:
-        """Return the days on which others turned, then those on which the fault got possible."""
-        with self._lock:
-            days = [day for day, _ in self._turned.get(fault, Counter()).most_common(_OTHERS)]
+    def _likely(self, fault: str, last: State, like: Timeline | None) -> list[dt.date]:
+        """Return the days on which *like* turned, then the one that brought what is picked now."""
+        turns = sorted(like.turns if like else (), key=lambda turn: turn.fault != fault)
+        days = [turn.day for turn in turns]
         finding = last.faults.get(fault)
         if finding is not None and finding.provider is not None:
             name, _, picked = finding.provider.partition(" ")
@@ -126,7 +126,10 @@ class Looker:
             kept = self._keep.load_set(known.set_digest)
             if kept is not None:
                 return kept
-        return self._resolver.ask(fact.cell.question(day))
+        answer = self._resolver.ask(fact.cell.question(day))
+        if usable and answer.resolution is Resolution.RESOLVED:
+            self._keep.save_set(answer)
+        return answer
 
     def _state(self, cell: SpaceCell, day: dt.date, answer: Answer) -> State:
         if answer.resolution is not Resolution.RESOLVED:
@@ -145,10 +148,6 @@ class Looker:
         return None
 
 
-_OTHERS = 4
-"""Days of other pairs that are tried: engines of one year turn on the same few."""
-
-
 def rules_digest() -> str:
     """Return 8 hex digits that change when the rules that judge rot or their data change."""
     source = Path(str(resolution_facts.__file__))
@@ -159,17 +158,38 @@ def rules_digest() -> str:
 def judge_all(
     facts: Iterable[Fact], looker: Looker, *, today: dt.date, ledger: Ledger, workers: int
 ) -> Iterator[Timeline]:
-    """Yield the timeline of each fact of a release day that resolved."""
-    born = [
-        fact
-        for fact in facts
-        if fact.cell.when is When.RELEASE
-        and fact.resolution is Resolution.RESOLVED
-        and fact.as_of is not None
-        and fact.as_of < today
-    ]
+    """Yield the timeline of each fact of a release day that resolved, engine by engine."""
+    wanted = _by_engine(facts, today)
+    first = {key: min(each, key=_order) for key, each in _by_engine(ledger.facts(), today).items()}
+
+    def judge(key: tuple[str, str]) -> list[Timeline]:
+        like = looker.judge(first[key], today=today, ledger=ledger)
+        return [
+            like
+            if fact.cell == like.cell
+            else looker.judge(fact, today=today, ledger=ledger, like=like)
+            for fact in sorted(wanted[key], key=_order)
+        ]
+
     with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(lambda fact: looker.judge(fact, today=today, ledger=ledger), born)
+        for timelines in pool.map(judge, sorted(wanted)):
+            yield from timelines
+
+
+def _by_engine(facts: Iterable[Fact], today: dt.date) -> dict[tuple[str, str], list[Fact]]:
+    """Return the pairs that had come out and resolved, by engine and its release."""
+    found: dict[tuple[str, str], list[Fact]] = {}
+    for fact in facts:
+        is_born = fact.cell.when is When.RELEASE and fact.resolution is Resolution.RESOLVED
+        if is_born and fact.as_of is not None and fact.as_of < today:
+            found.setdefault((fact.cell.engine, fact.cell.release), []).append(fact)
+    return found
+
+
+def _order(fact: Fact) -> tuple[str, Version, str, str, str]:
+    """Return a key that puts the pair first that came out first."""
+    cell = fact.cell
+    return str(fact.as_of), Version(cell.verl), cell.form.value, cell.python, cell.glibc
 
 
 def _as_of_today(cell: SpaceCell) -> SpaceCell:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from pytest_verlcompat.advise import declared, render_rot, space_cells, trap_record
 from pytest_verlcompat.advise.space_rot import Looker, judge_all, rules_digest
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.model.axis import Axis
     from pytest_verlcompat.resolve.derive import Answers
     from pytest_verlcompat.resolve.keep import Keep
-    from pytest_verlcompat.resolve.ledger import Fact, Ledger
+    from pytest_verlcompat.resolve.ledger import Fact
     from pytest_verlcompat.resolve.resolver import Resolver
     from pytest_verlcompat.resolve.shelf import IndexShelf
     from pytest_verlcompat.resolve.space import SpaceCell
@@ -45,26 +45,15 @@ def write_declared(
 
 
 def write_traps(
-    path: Path,
-    facts: Iterable[Fact],
-    *,
-    ledger: Ledger,
-    resolver: Resolver,
-    shelf: IndexShelf,
-    keep: Keep,
-    today: dt.date,
-    tell: Callable[[int], None],
+    path: Path, facts: Iterable[Fact], *, desk: Desk, shelf: IndexShelf, tell: Callable[[int], None]
 ) -> int:
     """Look at every resolved fact, write the table, and return how many fall into a trap.
 
     Args:
         path: File of the table.
-        facts: What to look at.
-        ledger: Its folder gets the record of traps.
-        resolver: Asked for sets that this machine does not hold.
+        facts: What to look at; their traps are recorded beside the ledger.
+        desk: Ledger, kept sets, and the resolver for sets that this machine does not hold.
         shelf: The index, for the rules.
-        keep: Holds whole sets and the pages of the day.
-        today: Day of those pages.
         tell: Called now and then with the number of sets looked at.
 
     Raises:
@@ -72,22 +61,21 @@ def write_traps(
     """
     tally = trap_record.Tally()
     caught_ones = 0
-    shelf.remember_uploads(keep.load_uploads(day=today))
-    work = trap_record.catch_all(
-        facts, folder=ledger.folder, resolver=resolver, shelf=shelf, keep=keep
-    )
+    shelf.remember_uploads(desk.keep.load_uploads(day=desk.today))
+    tools: _Tools = {"resolver": desk.resolver, "shelf": shelf, "keep": desk.keep}
+    work = trap_record.catch_all(facts, folder=desk.ledger.folder, **tools)
     for fact, caught, found_now in work:
         findings = found_now
         tally.take(fact, caught)
         caught_ones += bool(caught.traps)
         codes = {code for code, _, _ in caught.traps}
         if found_now is None and not codes <= set(tally.examples):
-            findings = trap_record.find_again(fact, resolver=resolver, shelf=shelf, keep=keep)
+            findings = trap_record.find_again(fact, **tools)
         for finding in findings or ():
             tally.examples.setdefault(finding.code, (fact, finding))
         if tally.looked["all"] % _TELL_EVERY == 0:
             tell(tally.looked["all"])
-    keep.save_uploads(shelf.upload_days(), day=today)
+    desk.keep.save_uploads(shelf.upload_days(), day=desk.today)
     _write(path, trap_record.render_markdown(tally))
     return caught_ones
 
@@ -136,6 +124,14 @@ def write_rot(
 
 
 _TELL_EVERY = 200
+
+
+class _Tools(TypedDict):
+    """What a set is looked at with."""
+
+    resolver: Resolver
+    shelf: IndexShelf
+    keep: Keep
 
 
 def _write(path: Path, text: str) -> None:

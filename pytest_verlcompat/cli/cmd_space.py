@@ -130,12 +130,7 @@ def execute(args: argparse.Namespace) -> int:
             _look_again(desk)
         todo = find_todo(cells, desk)
         print(f"{len(cells)} cells, {len(todo)} to do, as of {today}", file=sys.stderr)
-        if args.dry_run:
-            return 0
-        errored = _go(cells, desk, workers=args.workers) if todo else 0
-        if not errored:
-            desk.ledger.append_run(run_of(cells, desk))
-    return int(errored > 0)
+        return 0 if args.dry_run else _go(cells, desk, workers=args.workers)
 
 
 def _check_clock(shelf: IndexShelf) -> None:
@@ -196,16 +191,7 @@ def _write_tables(
             count = write_declared(path, facts, axes=axes, desk=desk, python=python)
             print(f"{count} rows disagree with themselves")
         elif table == "traps":
-            count = write_traps(
-                path,
-                asked,
-                ledger=desk.ledger,
-                resolver=desk.resolver,
-                shelf=shelf,
-                keep=desk.keep,
-                today=desk.today,
-                tell=_tell,
-            )
+            count = write_traps(path, asked, desk=desk, shelf=shelf, tell=_tell)
             print(f"{count} resolved cells fall into a trap")
         else:
             count = write_rot(
@@ -225,16 +211,19 @@ def _tell(count: int) -> None:
 
 
 def _go(cells: Sequence[SpaceCell], desk: Desk, *, workers: int) -> int:
-    """Ask stage by stage, and return how many cells could not be asked."""
+    """Ask stage by stage; return 1 if some cells could not be asked, or else 0."""
     errored = 0
-    for stage in find_stages(cells):
+    stages = [] if desk.ledger.has_run(run_of(cells, desk)) else find_stages(cells)
+    for stage in stages:
         todo = find_todo(stage, desk)
         progress = _Progress(len(todo))
         for step in sweep(todo, desk, workers=workers):
             progress.take(step)
         progress.end()
         errored += progress.counts[Resolution.ERRORED]
-    return errored
+    if not errored:
+        desk.ledger.append_run(run_of(cells, desk))
+    return int(errored > 0)
 
 
 def _today(chosen: dt.date | None) -> dt.date:

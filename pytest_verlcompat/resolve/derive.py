@@ -57,7 +57,7 @@ from pytest_verlcompat.resolve.space import (
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pytest_verlcompat.resolve.ledger import Ledger
     from pytest_verlcompat.resolve.space import Release
@@ -98,7 +98,10 @@ class Answers:
 
     def find(self, cell: SpaceCell) -> Fact | None:
         """Return the fact about *cell*, asked for or derived; None if it has to be asked."""
-        return self._asked(cell) or self.derive(cell)
+        known = self._asked(cell)
+        if known is not None and known.resolution is not Resolution.ERRORED:
+            return known
+        return self.derive(cell) or known
 
     def derive(self, cell: SpaceCell) -> Fact | None:
         """Return the fact about *cell* that follows without asking about it, or None."""
@@ -190,14 +193,20 @@ def read_answers(
 
 
 def complete(
-    ledger: Ledger, releases: Mapping[str, tuple[Release, ...]], *, today: dt.date
+    facts: Iterable[Fact], releases: Mapping[str, tuple[Release, ...]], *, today: dt.date
 ) -> Iterator[Fact]:
     """Yield a fact for every cell of the whole space that has one, asked for or derived.
 
-    For readers of the ledger that show all of it; nothing is asked.
+    For readers that show all of it; nothing is asked.
+
+    Args:
+        facts: The latest fact about each cell that was asked about.
+        releases: The axes.
+        today: The last complete day of the run that wrote them.
     """
-    resolver = max((fact.resolver for fact in ledger.facts()), default="")
-    answers = read_answers(ledger, releases, today=today, resolver=resolver)
+    known = {fact.cell: fact for fact in facts}
+    resolver = max((fact.resolver for fact in known.values()), default="")
+    answers = Answers(releases, asked=known.get, today=today, resolver=resolver)
     found = map(answers.find, find_cells(releases, Selection()))
     return (fact for fact in found if fact is not None)
 
@@ -206,15 +215,21 @@ def excluding_pin(cell: SpaceCell, verl: Release) -> str | None:
     """Return the requirement of verl's extra that excludes the engine's release, or None."""
     if cell.form is not Form.EXTRA:
         return None
-    environment = linux_environment(python=cell.python, extra=cell.engine)
-    for pin in verl.pins:
+    return _excluding(verl.pins, (cell.engine, cell.release), cell.python)
+
+
+@cache
+def _excluding(pins: tuple[str, ...], release: tuple[str, str], python: str) -> str | None:
+    engine, version = release
+    environment = linux_environment(python=python, extra=engine)
+    for pin in pins:
         requirement = _parse(pin)
-        if requirement is None or canonicalize_name(requirement.name) != cell.engine:
+        if requirement is None or canonicalize_name(requirement.name) != engine:
             continue
-        if requirement.specifier.contains(cell.release, prereleases=True):
+        if requirement.specifier.contains(version, prereleases=True):
             continue
         if requirement.marker is None or requirement.marker.evaluate(environment):
-            return f"{cell.engine}{requirement.specifier}"
+            return f"{engine}{requirement.specifier}"
     return None
 
 

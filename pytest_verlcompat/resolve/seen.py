@@ -88,6 +88,8 @@ class Seen:
         for name, states in _load(self._path) if self._path.exists() else ():
             self._take(name, states)
         self._files: dict[str, dict[str, list[ListedFile]]] = {}
+        self._bodies: dict[str, str] = {}
+        self._agreed: dict[str, str] = {}  # body with which all that is known agrees
 
     @property
     def restated(self) -> frozenset[tuple[str, str]]:
@@ -173,8 +175,9 @@ class Seen:
     def _compare(self, name: str) -> list[Change]:
         known = self._known[name]
         answer = self._pages.page(name)
-        mark = _mark(answer, known)
-        if self._marks.compared(name) == mark:
+        body = _body(answer)
+        if self._marks.compared(name) == _mark(body, known):
+            self._agreed[name] = body
             return []
         releases = _by_release(parse_files(answer)) if answer else {}
         changes = [
@@ -183,11 +186,13 @@ class Seen:
             if _digest(version, releases, state.until) != state.digest
         ]
         if not changes:
-            self._marks.note_compared(name, mark)
+            self._agreed[name] = body
+            self._marks.note_compared(name, _mark(body, known))
         return changes
 
     def _record(self, name: str, versions: Iterable[str]) -> None:
         releases = self._read(name)
+        is_new = name not in self._known
         states = {version: _digest(version, releases, self._until) for version in sorted(versions)}
         body = {"schema": _SCHEMA_VERSION, "name": name, "until": self._until.isoformat()}
         append_line(self._path, json.dumps({**body, "read": states}, separators=(",", ":")))
@@ -195,6 +200,9 @@ class Seen:
             name,
             {version: _State(digest=each, until=self._until) for version, each in states.items()},
         )
+        if is_new or self._agreed.get(name) == self._bodies[name]:
+            self._agreed[name] = self._bodies[name]
+            self._marks.note_compared(name, _mark(self._bodies[name], self._known[name]))
 
     def _take(self, name: str, states: Mapping[str, _State]) -> None:
         known = self._known.setdefault(name, {})
@@ -208,6 +216,7 @@ class Seen:
             answer = self._pages.page(name)
             releases = _by_release(parse_files(answer)) if answer else {}
             self._files[name] = releases
+            self._bodies[name] = _body(answer)
         return self._files[name]
 
 
@@ -228,12 +237,14 @@ def _load(path: Path) -> Iterator[tuple[str, dict[str, _State]]]:
         yield name, states
 
 
-def _mark(answer: Answer | None, known: Mapping[str, _State]) -> str:
+def _body(answer: Answer | None) -> str:
+    return hashlib.sha256(answer.body if answer else b"").hexdigest()
+
+
+def _mark(body: str, known: Mapping[str, _State]) -> str:
     """Return what is equal for an equal page and equal records."""
     states = sorted((version, each.digest, str(each.until)) for version, each in known.items())
-    digest = hashlib.sha256(answer.body if answer else b"")
-    digest.update(json.dumps(states).encode())
-    return digest.hexdigest()[:16]
+    return hashlib.sha256(json.dumps([body, states]).encode()).hexdigest()[:16]
 
 
 def _by_release(files: Iterable[ListedFile]) -> dict[str, list[ListedFile]]:

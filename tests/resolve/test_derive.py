@@ -16,6 +16,7 @@ from pytest_verlcompat.resolve.derive import (
     PINS,
     SAME_WHEELS,
     Answers,
+    complete,
 )
 from pytest_verlcompat.resolve.ledger import Fact, Ledger, fact_of
 from pytest_verlcompat.resolve.question import Answer, Resolution
@@ -143,6 +144,32 @@ def test_set_with_wheels_for_a_lower_glibc_is_its_answer(
     assert (found is not None) is follows
     if found is not None:
         assert (found.derived, found.set_digest) == (SAME_WHEELS, fact.set_digest)
+
+
+def test_failure_of_the_index_gives_way_to_what_follows() -> None:
+    """An errored answer says nothing, so a derived one is better; alone it is shown."""
+    low = change(CELL, glibc="2.28")
+    broken = make_fact(low, Resolution.ERRORED)
+    sound = make_fact(CELL, Resolution.RESOLVED, floor="2.17")
+
+    with_source = answers_of(broken, sound).find(low)
+
+    assert with_source is not None
+    assert with_source.derived == SAME_WHEELS
+    assert answers_of(broken).find(low) == broken
+
+
+def test_readers_get_a_fact_for_every_cell_that_has_one() -> None:
+    """From one asked fact follow others; what is neither asked nor derived is left out."""
+    facts = {
+        fact.cell: fact
+        for fact in complete([make_fact(CELL, Resolution.UNRESOLVABLE)], RELEASES, today=TODAY)
+    }
+
+    assert facts[CELL].derived is None
+    assert facts[change(CELL, glibc="2.28", when=When.RELEASE)].derived
+    assert facts[change(CELL, engine="sglang", form=Form.EXTRA)].derived == NO_EXTRA
+    assert change(CELL, python="3.11") not in facts
 
 
 def test_derived_fact_is_never_written(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def make_fact(release: str = "0.11.0", *, as_of: dt.date = DAY, digest: str = "a
         count=200,
         axes={"torch": "2.8.0", "verl": "0.6.1", "vllm": release},
         sdists=("pylatexenc==2.10",),
+        floor="2.28",
+        read="0011aabb",
     )
 
 

@@ -82,6 +82,20 @@ def test_change_of_a_pick_is_found_once(
     assert reopen().restated == {("alpha", "1.0")}
 
 
+def test_page_that_agrees_is_parsed_once(
+    reopen: Callable[[], Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was recorded from a page needs no second look while the page is the same."""
+    seen = reopen()
+    seen.note(PICKS)
+    seen.note({"alpha": "0.9"})
+    parsed: list[object] = []
+    monkeypatch.setattr("pytest_verlcompat.resolve.seen.parse_files", parsed.append)
+
+    assert reopen().refresh() == ()
+    assert not parsed
+
+
 def test_change_of_another_release_concerns_whole_pages_only(
     site: SimpleSite, reopen: Callable[[], Seen]
 ) -> None:
