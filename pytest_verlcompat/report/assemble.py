@@ -103,6 +103,7 @@ def assemble(
     figures: Path,
     probes: Mapping[str, tuple[str, str]],
     needs: Mapping[str, str] | None = None,
+    rules: Mapping[str, str] | None = None,
 ) -> Report:
     """Return the report on all cells of *matrix* and on the space.
 
@@ -111,6 +112,7 @@ def assemble(
         figures: Folder of the figure files.
         probes: Probe name to its title and to the digest of its present code.
         needs: Trap code to the requirement that avoids it.
+        rules: Digest of the present code that judges traps, imports and loads of the space.
 
     Raises:
         EvidenceError: If a figure file cannot be read.
@@ -127,6 +129,7 @@ def assemble(
         rot=evidence.parent / "space" / "rot.jsonl",
         needs=needs or {},
         cells=cells,
+        rules=rules,
     )
     return Report(
         cells=cells,

@@ -201,6 +201,7 @@ def _body(place: Place, *, texts: Numbers, rungs: Numbers) -> dict[str, Any]:
         "resolution": numbered([fact.resolution.value])[0],
         "resolver": numbered([fact.resolver])[0],
         "failed": place.failed.order if place.failed is not None else None,
+        "opposed": numbered([place.opposed])[0] if place.opposed else None,
         "why": numbered(fact.why),
         "between": numbered(fact.between),
         "axes": [

@@ -86,6 +86,7 @@ class _Draw:
             "pages": PAGES,
             "policy": POLICY,
             "snapshot": report.snapshot,
+            "stale": report.space.stale,
             "damaged": len(report.damaged) + len(report.space.damaged),
             "rungs": [rung.value for rung in Rung],
             "marks": _SIGNS,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +34,13 @@ WORDS = ("compatible", "conditional", "incompatible", "unresolvable", "untested"
 """What a reader is told about a cell, in the order of the legend."""
 
 _ENGINES = ("vllm", "sglang")
+_SPEAKS = frozenset({Resolution.RESOLVED, Resolution.UNRESOLVABLE})
 _MINOR = re.compile(r"\d{1,2}\.\d{1,3}")
 _NO_CONDITION = frozenset({"stale-dependency", "source-only", "prerelease-picked"})
 """Traps that name a risk and no version that would avoid it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Trap:
     """What a rule says about a resolved set."""
 
@@ -48,6 +49,16 @@ class Trap:
     """``broken`` or ``suspect``."""
     at: str
     """Distribution and version at fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Caught:
+    """A line about the traps of a set."""
+
+    set_digest: str
+    as_of: str
+    rules: str
+    traps: tuple[Trap, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +79,8 @@ class Place:
     """What turned between release day and today; only where both were looked at."""
     installed: CellReport | None = None
     """An installed cell with these very versions; its verdict is the one shown."""
+    opposed: str | None = None
+    """What another record of the same day says, where it is the opposite."""
 
     @property
     def cell(self) -> SpaceCell:
@@ -86,12 +99,19 @@ class Space:
     rungs: SpaceRungs = field(default_factory=lambda: SpaceRungs(()))
     damaged: tuple[str, ...] = ()
     """One sentence for each line that could not be read."""
+    stale: int = 0
+    """Lines about names, symbols and traps that other code judged; they do not count."""
     digest: str = ""
     """Of everything above that is shown."""
 
 
 def load_space(
-    folder: Path, *, rot: Path, needs: Mapping[str, str], cells: Iterable[CellReport]
+    folder: Path,
+    *,
+    rot: Path,
+    needs: Mapping[str, str],
+    cells: Iterable[CellReport],
+    rules: Mapping[str, str] | None = None,
 ) -> Space:
     """Return the judged space that is recorded below *folder*.
 
@@ -99,15 +119,20 @@ def load_space(
         rot: The timelines, JSON Lines; may be missing.
         needs: Trap code to what would avoid it, where something would.
         cells: Installed cells; one with the same versions as a place lends it its verdict.
+        rules: Digest of the present code that judges ``traps``, ``imports`` and ``loads``; what
+            other code judged does not count. All of it counts where that is not given.
     """
     damaged: list[str] = []
-    facts: dict[str, Fact] = {}
-    for fact in _lines(folder.glob("*.jsonl"), _fact, damaged):
-        before = facts.get(fact.cell.id)
-        if before is None or str(before.as_of) <= str(fact.as_of):
-            facts[fact.cell.id] = fact
-    traps = dict(_lines((folder / "traps").glob("*.jsonl"), _caught, damaged))
-    rungs = SpaceRungs(_lines((folder / "rungs").rglob("*.jsonl"), _rung, damaged))
+    facts, opposed = _choose(_lines(folder.glob("*.jsonl"), _fact, damaged))
+    caught = list(_lines((folder / "traps").glob("*.jsonl"), _caught, damaged))
+    judged = list(_lines((folder / "rungs").rglob("*.jsonl"), _rung, damaged))
+    traps = {
+        (each.set_digest, each.as_of): each.traps
+        for each in sorted(caught, key=lambda each: (each.rules, each.traps))
+        if rules is None or each.rules == rules["traps"]
+    }
+    counting = [each for each in judged if rules is None or each.rules == rules[each.rung.value]]
+    rungs = SpaceRungs(sorted(counting, key=render_rung))
     timelines = tuple(_lines([rot] if rot.exists() else [], _timeline, damaged))
     turned = {_pair(each): each for each in timelines}
     installed = _by_versions(cells)
@@ -119,6 +144,7 @@ def load_space(
             timeline=turned.get(_pair_of(fact)),
             needs=needs,
             installed=installed.get(_identity(_versions(fact), fact.cell.python, fact.cell.glibc)),
+            opposed=opposed.get(fact.cell.id),
         )
         for fact in facts.values()
     )
@@ -128,8 +154,26 @@ def load_space(
         timelines=timelines,
         rungs=rungs,
         damaged=tuple(damaged),
+        stale=len(judged)
+        - len(counting)
+        + sum(rules is not None and each.rules != rules["traps"] for each in caught),
         digest=_digest(ordered, timelines, rungs) if ordered else "",
     )
+
+
+def _choose(facts: Iterable[Fact]) -> tuple[dict[str, Fact], dict[str, str]]:
+    """Return the fact of the latest day about each cell, and what opposes it that day."""
+    chosen: dict[str, Fact] = {}
+    opposed: dict[str, str] = {}
+    for fact in sorted(facts, key=lambda each: (str(each.as_of), render_fact(each))):
+        before = chosen.get(fact.cell.id)
+        chosen[fact.cell.id] = fact
+        opposed.pop(fact.cell.id, None)
+        if before is None or before.as_of != fact.as_of or before.resolution is fact.resolution:
+            continue
+        if {before.resolution, fact.resolution} <= _SPEAKS:
+            opposed[fact.cell.id] = before.resolution.value
+    return chosen, opposed
 
 
 def _digest(
@@ -208,14 +252,18 @@ def _rung(line: str, where: str) -> RungFact:
     return parse_rung(line, where=where)
 
 
-def _caught(line: str, where: str) -> tuple[tuple[str, str], tuple[Trap, ...]]:
+def _caught(line: str, where: str) -> _Caught:
     try:
         body = json.loads(line)
-        traps = tuple(
-            Trap(code=str(code), weight=str(weight), at=str(at))
-            for code, weight, at in body["traps"]
+        return _Caught(
+            set_digest=str(body["set"]),
+            as_of=str(body["as_of"]),
+            rules=str(body["rules"]),
+            traps=tuple(
+                Trap(code=str(code), weight=str(weight), at=str(at))
+                for code, weight, at in body["traps"]
+            ),
         )
-        return (str(body["set"]), str(body["as_of"])), traps
     except (ValueError, KeyError, TypeError) as error:
         raise EvidenceError(f"not a record of traps: {error!r}", where=where) from error
 
@@ -272,6 +320,7 @@ def _judge(
     timeline: Mapping[str, Any] | None,
     needs: Mapping[str, str],
     installed: CellReport | None,
+    opposed: str | None,
 ) -> Place:
     versions = _versions(fact)
     imports, loads = rungs.imports(versions), rungs.loads(versions)
@@ -279,7 +328,9 @@ def _judge(
         words = {Resolution.UNRESOLVABLE: "unresolvable", Resolution.ERRORED: "errored"}
         word = words.get(fact.resolution, "untested")
         refused = Rung.RESOLVES if word == "unresolvable" else None
-        return Place(fact=fact, word=word, highest=None, failed=refused, imports=imports)
+        return Place(
+            fact=fact, word=word, highest=None, failed=refused, imports=imports, opposed=opposed
+        )
     said = {Rung.IMPORTS: _outcome(imports), Rung.LOADS: _outcome(loads)}
     broken = any(each.weight == "broken" for each in traps)
     failed = [rung for rung, word in said.items() if word == "failed"]
@@ -302,6 +353,7 @@ def _judge(
         imports=imports,
         loads=loads,
         turns=tuple(timeline.get("turns", ())) if timeline and today else (),
+        opposed=opposed,
     )
     return _with_install(place, installed)
 
@@ -314,16 +366,12 @@ def _with_install(place: Place, installed: CellReport | None) -> Place:
     word = verdict.kind.value
     if word == "untested":
         return place
-    return Place(
-        fact=place.fact,
+    return replace(
+        place,
         word=word,
         highest=verdict.highest,
         failed=verdict.failed[0] if verdict.failed else None,
         conditions=verdict.conditions,
-        traps=place.traps,
-        imports=place.imports,
-        loads=place.loads,
-        turns=place.turns,
         installed=installed,
     )
 

@@ -32,6 +32,7 @@
       resolution: text(raw.resolution),
       resolver: text(raw.resolver),
       failed: raw.failed ?? null,
+      opposed: raw.opposed === undefined ? null : text(raw.opposed),
       why: texts(raw.why),
       between: texts(raw.between),
       axes: (raw.axes || []).map(texts),
@@ -75,6 +76,10 @@
     const conditions = (body?.conditions || []).map((each) =>
       make("p", { class: "conditional" }, t("Condition: {0}", each)),
     );
+    if (body?.opposed) {
+      const other = t("flaky: another record of the same day says {0}", t(body.opposed));
+      conditions.unshift(make("p", { class: "flaky" }, other));
+    }
     const { python, glibc, when } = V.parts(place.slice);
     const day = body?.day || "";
     const text =
