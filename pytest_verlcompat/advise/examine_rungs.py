@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 _NAMED = ("verl", "vllm", "sglang", "transformers", "torch")
+_OPTIONAL = "this machine"
+"""Provider of what features ask of the system that a training does not use, such as libsox."""
 _LOOK_COST = "none: says more, such as which releases have what is missing"
 _SLOW = frozenset({Rung.IMPORTS})
 """What a quick look leaves out unless it is remembered: reading verl's imports takes seconds."""
@@ -72,7 +74,9 @@ def _said(check: InstalledCheck, record: Evidence, inventory: Inventory) -> Iter
             remedies=(_look(check, inventory),),
             costs=(_LOOK_COST,),
         )
-    if suspects := by_weight.get(Weight.SUSPECT.value, []):
+    all_suspects = by_weight.get(Weight.SUSPECT.value, [])
+    optional = [each for each in all_suspects if each["provider"] == _OPTIONAL]
+    if suspects := [each for each in all_suspects if each not in optional]:
         yield Advice(
             code=f"{check.rung.value}-suspect",
             level=Level.RISK,
@@ -87,7 +91,12 @@ def _said(check: InstalledCheck, record: Evidence, inventory: Inventory) -> Iter
             code=f"{check.rung.value}-passed",
             level=Level.FINE,
             title=f"Rung {check.rung.value}: {check.title}",
-            detail=f"read from the files; {unknown or 'nothing'} undecided",
+            detail="; ".join(
+                (
+                    f"read from the files; {unknown or 'nothing'} undecided",
+                    *(f"optional: {_first_line(each)}" for each in optional[:_SHOWN]),
+                )
+            ),
         )
 
 

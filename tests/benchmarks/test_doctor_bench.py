@@ -309,3 +309,20 @@ def _versions(patient: Patient) -> dict[str, str]:
         name, _, version = path.name.removesuffix(".dist-info").rpartition("-")
         found[name.lower().replace("_", "-")] = version
     return found
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "word"),
+    [
+        ("VC124  numba refuses a numpy newer than it knows", 1, "says"),
+        ("ImportError: Numba needs NumPy 2.2 or less. Got NumPy 2.3.", 1, "says"),
+        ("[pip3] numba==0.61.2\n[pip3] numpy==2.3.5", 0, "lists"),
+        ("Traceback (most recent call last):\nKeyError: 'x'", 1, "stops"),
+        ("the same as ever: numba and numpy", 0, "nothing"),
+    ],
+)
+def test_rule_tells_saying_from_listing(output: str, status: int, word: str) -> None:
+    """A tool is credited for what it says anew, in one line, of both sides."""
+    sound = "[pip3] numba==0.61.2\nthe same as ever: numba and numpy"
+
+    assert judge(FAULTS[0], sound=sound, output=output, status=status) == word

@@ -172,6 +172,7 @@ def test_explain_figures(tmp_path: Path) -> None:
         **{
             f"entries_{word.value}": sum(e.verified is word for e in catalogue) for word in Verified
         },
+        "entries_mended_by_a_remedy_as_written": _mended(),
         "logs": len(logs),
         "logs_explained_first_by_their_entry": first,
         "quiet_logs": len(quiet),
@@ -193,6 +194,15 @@ def test_explain_figures(tmp_path: Path) -> None:
     assert large["peak_memory_mib"] <= 200
     assert large["cpu_s"] <= 20.0
     assert small["cpu_s"] <= 0.5
+
+
+def _mended() -> int | None:
+    """Return how many entries ``nox -s truth -- -k remedies`` mended, None if it never ran."""
+    try:
+        kept = json.loads((FIGURES / "remedies_truth.json").read_text())
+    except FileNotFoundError:
+        return None
+    return int(kept["figures"]["entries_mended"])
 
 
 def _root(path: Path, catalogue: tuple[Any, ...]) -> str | None:
