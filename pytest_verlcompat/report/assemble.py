@@ -18,6 +18,7 @@ from pytest_verlcompat.model.outcome import Outcome
 from pytest_verlcompat.model.verdict import Verdict, judge
 from pytest_verlcompat.report.site_space import Space, load_space
 from pytest_verlcompat.resolve.lock import Lock, load_lock
+from pytest_verlcompat.resolve.space import releases_of
 from pytest_verlcompat.store.jsonl import load, load_cell_evidence
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.matrix.load import Matrix
     from pytest_verlcompat.model.cell import Cell
     from pytest_verlcompat.model.evidence import Evidence
+    from pytest_verlcompat.resolve.space import Release
 
 _SPEAKS = (Outcome.PASSED, Outcome.FAILED)
 
@@ -130,6 +132,7 @@ def assemble(
         needs=needs or {},
         cells=cells,
         rules=rules,
+        releases=_releases(matrix),
     )
     return Report(
         cells=cells,
@@ -142,6 +145,14 @@ def assemble(
         damaged=load(sorted(evidence.glob("*.jsonl"))).damaged,
         space=space,
     )
+
+
+def _releases(matrix: Matrix) -> Mapping[str, tuple[Release, ...]] | None:
+    """Return the releases of the axes that span the space, or None where one is not declared."""
+    names = ("verl", "vllm", "sglang")
+    if not set(names) <= set(matrix.axes):
+        return None
+    return {name: releases_of(matrix.axes[name]) for name in names}
 
 
 def choose(records: Iterable[Evidence]) -> tuple[dict[str, Evidence], tuple[str, ...]]:

@@ -168,26 +168,58 @@ def _details(
     engines: Sequence[tuple[str, str]],
     slices: Sequence[tuple[str, str, str, str]],
 ) -> dict[str, Any]:
-    texts, rungs, bodies, days = Numbers(), Numbers(), Numbers(), Numbers()
+    texts, rungs, bodies, days, rows = Numbers(), Numbers(), Numbers(), Numbers(), Numbers()
     row = {engine: index for index, engine in enumerate(engines)}
-    at = {each: index for index, each in enumerate(slices)}
-    cells = [
-        [
-            at[_slice(place)],
-            row[place.cell.engine, place.cell.release],
-            days(str(place.fact.as_of or "")),
-            bodies(_body(place, texts=texts, rungs=rungs)),
-        ]
-        for place in places
-    ]
+    lines: dict[tuple[str, str, str, str], tuple[list[int], list[int]]] = {}
+    known: dict[tuple[Any, ...], int] = {}
+    for place in places:
+        key = _likeness(place)
+        if key not in known:
+            known[key] = bodies(_body(place, texts=texts, rungs=rungs))
+        body_of, day_of = lines.setdefault(
+            _slice(place), ([-1] * len(engines), [-1] * len(engines))
+        )
+        at = row[place.cell.engine, place.cell.release]
+        body_of[at] = known[key]
+        day_of[at] = days(str(place.fact.as_of or ""))
     return {
         "verl": verl,
         "texts": texts.values,
         "rungs": rungs.values,
         "days": days.values,
         "bodies": bodies.values,
-        "cells": cells,
+        "cells": [
+            [index, rows(lines[each][0]), rows(lines[each][1])]
+            for index, each in enumerate(slices)
+            if each in lines
+        ],
+        "rows": rows.values,
     }
+
+
+def _likeness(place: Place) -> tuple[Any, ...]:
+    """Return what is equal only for places of which the same is known."""
+    fact = place.fact
+    return (
+        fact.resolution,
+        fact.resolver,
+        fact.derived,
+        fact.why,
+        fact.between,
+        fact.set_digest,
+        tuple(fact.axes.items()),
+        fact.cell.engine,
+        place.word,
+        place.opposed,
+        place.failed,
+        place.conditions,
+        place.traps,
+        # Records live as long as the space does.
+        id(place.imports),
+        id(place.loads),
+        id(place.installed),
+        tuple(map(id, place.turns)),
+    )
 
 
 def _body(place: Place, *, texts: Numbers, rungs: Numbers) -> dict[str, Any]:
@@ -201,6 +233,7 @@ def _body(place: Place, *, texts: Numbers, rungs: Numbers) -> dict[str, Any]:
         "resolution": numbered([fact.resolution.value])[0],
         "resolver": numbered([fact.resolver])[0],
         "failed": place.failed.order if place.failed is not None else None,
+        "derived": numbered([fact.derived])[0] if fact.derived else None,
         "opposed": numbered([place.opposed])[0] if place.opposed else None,
         "why": numbered(fact.why),
         "between": numbered(fact.between),

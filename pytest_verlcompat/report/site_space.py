@@ -18,8 +18,10 @@ from packaging.version import InvalidVersion, Version
 
 from pytest_verlcompat.errors import EvidenceError
 from pytest_verlcompat.model.outcome import Rung
+from pytest_verlcompat.resolve.derive import complete
 from pytest_verlcompat.resolve.ledger import AXES, Fact, parse_fact, render_fact
 from pytest_verlcompat.resolve.question import Resolution
+from pytest_verlcompat.resolve.space import When
 from pytest_verlcompat.store.space_rungs import SpaceRungs, parse_rung, render_rung
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_verlcompat.report.assemble import CellReport
-    from pytest_verlcompat.resolve.space import SpaceCell
+    from pytest_verlcompat.resolve.space import Release, SpaceCell
     from pytest_verlcompat.store.space_rungs import RungFact
 
 WORDS = ("compatible", "conditional", "incompatible", "unresolvable", "untested", "errored")
@@ -59,6 +61,31 @@ class _Caught:
     as_of: str
     rules: str
     traps: tuple[Trap, ...]
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """The set, and the day it was looked at for."""
+        return self.set_digest, self.as_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ruled:
+    """A line about names or symbols."""
+
+    fact: RungFact
+
+    @property
+    def rules(self) -> str:
+        """Digest of the code that judged."""
+        return self.fact.rules
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """The rung, and the versions it is about."""
+        return (self.fact.rung.value, *map("==".join, sorted(self.fact.versions.items())))
+
+
+_Judged = _Caught | _Ruled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +139,7 @@ def load_space(
     needs: Mapping[str, str],
     cells: Iterable[CellReport],
     rules: Mapping[str, str] | None = None,
+    releases: Mapping[str, tuple[Release, ...]] | None = None,
 ) -> Space:
     """Return the judged space that is recorded below *folder*.
 
@@ -121,18 +149,20 @@ def load_space(
         cells: Installed cells; one with the same versions as a place lends it its verdict.
         rules: Digest of the present code that judges ``traps``, ``imports`` and ``loads``; what
             other code judged does not count. All of it counts where that is not given.
+        releases: The axes; with them, what follows from the records is shown as well.
     """
     damaged: list[str] = []
     facts, opposed = _choose(_lines(folder.glob("*.jsonl"), _fact, damaged))
     caught = list(_lines((folder / "traps").glob("*.jsonl"), _caught, damaged))
-    judged = list(_lines((folder / "rungs").rglob("*.jsonl"), _rung, damaged))
-    traps = {
-        (each.set_digest, each.as_of): each.traps
-        for each in sorted(caught, key=lambda each: (each.rules, each.traps))
-        if rules is None or each.rules == rules["traps"]
-    }
-    counting = [each for each in judged if rules is None or each.rules == rules[each.rung.value]]
-    rungs = SpaceRungs(sorted(counting, key=render_rung))
+    judged = [_Ruled(fact=each) for each in _lines(_rung_files(folder), _rung, damaged)]
+    looked = [each for each in caught if rules is None or each.rules == rules["traps"]]
+    looked.sort(key=lambda each: (each.rules, each.traps))
+    traps = {each.subject: each.traps for each in looked}
+    counting = [
+        each for each in judged if rules is None or each.rules == rules[each.fact.rung.value]
+    ]
+    rungs = SpaceRungs(sorted((each.fact for each in counting), key=render_rung))
+    said = _asking(rungs)
     timelines = tuple(_lines([rot] if rot.exists() else [], _timeline, damaged))
     turned = {_pair(each): each for each in timelines}
     installed = _by_versions(cells)
@@ -140,13 +170,13 @@ def load_space(
         _judge(
             fact,
             traps=traps.get((str(fact.set_digest), str(fact.as_of)), ()),
-            rungs=rungs,
+            rungs=said,
             timeline=turned.get(_pair_of(fact)),
             needs=needs,
             installed=installed.get(_identity(_versions(fact), fact.cell.python, fact.cell.glibc)),
             opposed=opposed.get(fact.cell.id),
         )
-        for fact in facts.values()
+        for fact in _whole(facts.values(), releases)
     )
     ordered = tuple(sorted(places, key=_order))
     return Space(
@@ -154,10 +184,8 @@ def load_space(
         timelines=timelines,
         rungs=rungs,
         damaged=tuple(damaged),
-        stale=len(judged)
-        - len(counting)
-        + sum(rules is not None and each.rules != rules["traps"] for each in caught),
-        digest=_digest(ordered, timelines, rungs) if ordered else "",
+        stale=_count_stale(judged, counting) + _count_stale(caught, looked),
+        digest=_digest(facts.values(), timelines, rungs=rungs, caught=looked) if facts else "",
     )
 
 
@@ -176,18 +204,61 @@ def _choose(facts: Iterable[Fact]) -> tuple[dict[str, Fact], dict[str, str]]:
     return chosen, opposed
 
 
+def _asking(rungs: SpaceRungs) -> Callable[[Fact], tuple[RungFact | None, RungFact | None]]:
+    """Return a function from a fact to its imports and loads; equal versions are asked once."""
+    known: dict[tuple[Any, ...], tuple[RungFact | None, RungFact | None]] = {}
+
+    def ask(fact: Fact) -> tuple[RungFact | None, RungFact | None]:
+        cell = fact.cell
+        key = (cell.verl, cell.engine, cell.release, tuple(fact.axes.items()))
+        if key not in known:
+            versions = _versions(fact)
+            known[key] = rungs.imports(versions), rungs.loads(versions)
+        return known[key]
+
+    return ask
+
+
+def _rung_files(folder: Path) -> Iterable[Path]:
+    return (folder / "rungs").rglob("*.jsonl")
+
+
+def _whole(
+    facts: Iterable[Fact], releases: Mapping[str, tuple[Release, ...]] | None
+) -> Iterator[Fact]:
+    """Yield *facts*, and what follows from them for the rest of the space."""
+    asked = list(facts)
+    yield from asked
+    days = [each.as_of for each in asked if each.cell.when is When.TODAY and each.as_of]
+    if releases is None or not days:
+        return
+    known = {each.cell for each in asked}
+    for fact in complete(asked, releases, today=max(days)):
+        if fact.cell not in known:
+            yield fact
+
+
+def _count_stale(every: Iterable[_Judged], counting: Iterable[_Judged]) -> int:
+    """Return how many things were judged by other code and not again by the present one."""
+    return len({each.subject for each in every} - {each.subject for each in counting})
+
+
 def _digest(
-    places: Iterable[Place], timelines: Iterable[Mapping[str, Any]], rungs: SpaceRungs
+    facts: Iterable[Fact],
+    timelines: Iterable[Mapping[str, Any]],
+    *,
+    rungs: SpaceRungs,
+    caught: Iterable[_Caught],
 ) -> str:
+    lines = [
+        *map(render_fact, facts),
+        *(json.dumps(each, sort_keys=True) for each in timelines),
+        *(render_rung(fact) for rung in (Rung.IMPORTS, Rung.LOADS) for fact in rungs.facts(rung)),
+        *map(repr, caught),
+    ]
     digest = hashlib.sha256()
-    for place in places:
-        digest.update(render_fact(place.fact).encode())
-        digest.update(repr((place.word, place.highest, place.traps)).encode())
-    for line in sorted(json.dumps(each, sort_keys=True) for each in timelines):
+    for line in sorted(lines):
         digest.update(line.encode())
-    for rung in (Rung.IMPORTS, Rung.LOADS):
-        for text in sorted(render_rung(fact) for fact in rungs.facts(rung)):
-            digest.update(text.encode())
     return digest.hexdigest()
 
 
@@ -316,14 +387,13 @@ def _judge(
     fact: Fact,
     *,
     traps: tuple[Trap, ...],
-    rungs: SpaceRungs,
+    rungs: Callable[[Fact], tuple[RungFact | None, RungFact | None]],
     timeline: Mapping[str, Any] | None,
     needs: Mapping[str, str],
     installed: CellReport | None,
     opposed: str | None,
 ) -> Place:
-    versions = _versions(fact)
-    imports, loads = rungs.imports(versions), rungs.loads(versions)
+    imports, loads = rungs(fact)
     if fact.resolution is not Resolution.RESOLVED:
         words = {Resolution.UNRESOLVABLE: "unresolvable", Resolution.ERRORED: "errored"}
         word = words.get(fact.resolution, "untested")

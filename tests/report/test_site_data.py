@@ -55,7 +55,7 @@ def test_details_hold_both_sides_of_a_missing_name(checkout: TinyWorkspace) -> N
     record_beside(checkout, "rungs/imports/0.6.1.jsonl", line)
 
     name, file = read_data(render_all(make_report(checkout))["data/verl-0.6.1.js"])
-    body = file["bodies"][file["cells"][0][3]]
+    body = file["bodies"][file["rows"][file["cells"][0][1]][0]]
     rung = file["rungs"][body["imports"]]
     texts = [file["texts"][number] for number in rung["missing"][0]]
 

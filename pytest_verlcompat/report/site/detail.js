@@ -10,16 +10,14 @@
   V.bodyOf = async ({ slice, row, column }) => {
     const name = space.files[space.verls[column][0]];
     const file = await V.load(`data/${name}`);
-    if (!file.index) {
-      file.index = new Map(file.cells.map((each) => [`${each[0]} ${each[1]}`, each]));
-    }
-    const found = file.index.get(`${slice} ${row}`);
-    if (!found) return null;
+    const line = file.cells.find((each) => each[0] === slice);
+    const number = line ? file.rows[line[1]][row] : -1;
+    if (number < 0) return null;
     const text = (number) => file.texts[number];
     const texts = (numbers) => (numbers || []).map(text);
-    const raw = file.bodies[found[3]];
-    const rung = (number) => {
-      const fact = number === undefined ? null : file.rungs[number];
+    const raw = file.bodies[number];
+    const rung = (index) => {
+      const fact = index === undefined ? null : file.rungs[index];
       return fact && {
         outcome: text(fact.outcome),
         undecided: fact.undecided,
@@ -28,7 +26,8 @@
       };
     };
     return {
-      day: file.days[found[2]],
+      day: file.days[file.rows[line[2]][row]],
+      derived: raw.derived === undefined ? null : text(raw.derived),
       resolution: text(raw.resolution),
       resolver: text(raw.resolver),
       failed: raw.failed ?? null,
@@ -86,7 +85,10 @@
       when === "today"
         ? t("Python {0}, glibc {1}, as of {2} (today)", python, glibc, day)
         : t("Python {0}, glibc {1}, as of {2} (release day)", python, glibc, day);
-    return [line, make("p", { class: "quiet" }, text), ...conditions];
+    const follows = body?.derived
+      ? [make("p", { class: "quiet" }, t("Not asked: follows from another answer ({0}).", body.derived))]
+      : [];
+    return [line, make("p", { class: "quiet" }, text), ...follows, ...conditions];
   }
 
   function rungState(index, body) {
