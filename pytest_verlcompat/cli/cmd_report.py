@@ -61,6 +61,11 @@ def execute(args: argparse.Namespace) -> int:
     inputs = gather_inputs(workspace, matrix, report=report)
     for line in (*report.damaged, *report.space.damaged):
         print(f"damaged: {line}")
+    if report.space.stale:
+        print(
+            f"{report.space.stale} lines about the space were judged by other code and do not "
+            "count; run: verlcompat space-rungs, and verlcompat space --table traps"
+        )
     if not args.check:
         changed = publish(report, root=workspace.root, inputs=inputs)
         names = ", ".join(changed[:_SHOWN]) or "nothing"

@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.advise import declared
-from pytest_verlcompat.checks.installed import list_checks
+from pytest_verlcompat.advise.trap_record import rules_digest
+from pytest_verlcompat.checks.installed import (
+    IMPORT_CODE,
+    LOAD_CODE,
+    digest_of,
+    list_checks,
+)
 from pytest_verlcompat.checks.resolution_facts import load_facts
+from pytest_verlcompat.checks.space_loads import _DATA, _DIGITS
 from pytest_verlcompat.issues.catalogue import load_catalogue
 from pytest_verlcompat.issues.language import find_language, translate
 from pytest_verlcompat.probes.registry import list_probes
@@ -34,6 +41,11 @@ def make_report(workspace: Workspace, matrix: Matrix) -> Report:
             **{probe.name: (probe.title, probe.sha256) for probe in list_probes()},
         },
         needs=_needs(),
+        rules={
+            "traps": rules_digest(),
+            "imports": digest_of(IMPORT_CODE)[:_DIGITS],
+            "loads": digest_of((*LOAD_CODE, "checks/space_loads.py", *_DATA))[:_DIGITS],
+        },
     )
 
 

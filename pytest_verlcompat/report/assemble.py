@@ -19,6 +19,7 @@ from pytest_verlcompat.model.outcome import Outcome
 from pytest_verlcompat.model.verdict import Verdict, judge
 from pytest_verlcompat.report.site_space import Space, load_space
 from pytest_verlcompat.resolve.lock import Lock, load_lock
+from pytest_verlcompat.resolve.space import releases_of
 from pytest_verlcompat.store.jsonl import load, load_cell_evidence
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.matrix.load import Matrix
     from pytest_verlcompat.model.cell import Cell
     from pytest_verlcompat.model.evidence import Evidence
+    from pytest_verlcompat.resolve.space import Release
 
 _SPEAKS = (Outcome.PASSED, Outcome.FAILED)
 
@@ -109,6 +111,7 @@ def assemble(
     figures: Path,
     probes: Mapping[str, tuple[str, str]],
     needs: Mapping[str, str] | None = None,
+    rules: Mapping[str, str] | None = None,
 ) -> Report:
     """Return the report on all cells of *matrix* and on the space.
 
@@ -117,6 +120,7 @@ def assemble(
         figures: Folder of the figure files.
         probes: Probe name to its title and to the digest of its present code.
         needs: Trap code to the requirement that avoids it.
+        rules: Digest of the present code that judges traps, imports and loads of the space.
 
     Raises:
         EvidenceError: If a figure file cannot be read.
@@ -133,6 +137,8 @@ def assemble(
         rot=evidence.parent / "space" / "rot.jsonl",
         needs=needs or {},
         cells=cells,
+        rules=rules,
+        releases=_releases(matrix),
     )
     return Report(
         cells=cells,
@@ -145,6 +151,14 @@ def assemble(
         damaged=load(sorted(evidence.glob("*.jsonl"))).damaged,
         space=space,
     )
+
+
+def _releases(matrix: Matrix) -> Mapping[str, tuple[Release, ...]] | None:
+    """Return the releases of the axes that span the space, or None where one is not declared."""
+    names = ("verl", "vllm", "sglang")
+    if not set(names) <= set(matrix.axes):
+        return None
+    return {name: releases_of(matrix.axes[name]) for name in names}
 
 
 def choose(records: Iterable[Evidence]) -> tuple[dict[str, Evidence], tuple[str, ...]]:

@@ -8,6 +8,7 @@ from pytest_verlcompat.issues.record import explain_record
 from pytest_verlcompat.model.outcome import Outcome, Rung
 from pytest_verlcompat.report.inert import bounded
 from pytest_verlcompat.report.site_plots import render_bars, render_curve
+from pytest_verlcompat.report.site_space import version_order
 from pytest_verlcompat.report.words import (
     ABSENT,
     MARKS,
@@ -75,6 +76,20 @@ def make_line(report: Report, cell: CellReport) -> dict[str, Any]:
         "rungs": [(rung.value, rung_state(rung, cell.verdict)) for rung in Rung],
         "flaky": len(cell.contradicted),
     }
+
+
+def place_in_list(cell: CellReport) -> tuple[Any, ...]:
+    """Return a key by verl release, then engine and its release, Python and day."""
+    values = cell.cell.values
+    engine = next((each for each in ("vllm", "sglang") if each in values), "")
+    return (
+        version_order(values.get("verl", "")),
+        engine,
+        version_order(values.get(engine, "")),
+        version_order(cell.cell.python),
+        cell.cell.as_of,
+        cell.cell.id,
+    )
 
 
 def make_plots(report: Report) -> list[tuple[str, Markup]]:

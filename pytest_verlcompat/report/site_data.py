@@ -168,29 +168,62 @@ def _details(
     engines: Sequence[tuple[str, str]],
     slices: Sequence[tuple[str, str, str, str]],
 ) -> dict[str, Any]:
-    texts, bodies, days = Numbers(), Numbers(), Numbers()
+    texts, rungs, bodies, days, rows = Numbers(), Numbers(), Numbers(), Numbers(), Numbers()
     row = {engine: index for index, engine in enumerate(engines)}
-    at = {each: index for index, each in enumerate(slices)}
-    cells = [
-        [
-            at[_slice(place)],
-            row[place.cell.engine, place.cell.release],
-            days(str(place.fact.as_of or "")),
-            bodies(_body(place, texts)),
-        ]
-        for place in places
-    ]
+    lines: dict[tuple[str, str, str, str], tuple[list[int], list[int]]] = {}
+    known: dict[tuple[Any, ...], int] = {}
+    for place in places:
+        key = _likeness(place)
+        if key not in known:
+            known[key] = bodies(_body(place, texts=texts, rungs=rungs))
+        body_of, day_of = lines.setdefault(
+            _slice(place), ([-1] * len(engines), [-1] * len(engines))
+        )
+        at = row[place.cell.engine, place.cell.release]
+        body_of[at] = known[key]
+        day_of[at] = days(str(place.fact.as_of or ""))
     return {
         "verl": verl,
         "texts": texts.values,
+        "rungs": rungs.values,
         "days": days.values,
         "bodies": bodies.values,
-        "cells": cells,
+        "cells": [
+            [index, rows(lines[each][0]), rows(lines[each][1])]
+            for index, each in enumerate(slices)
+            if each in lines
+        ],
+        "rows": rows.values,
     }
 
 
-def _body(place: Place, texts: Numbers) -> dict[str, Any]:
-    """Return what is known about one cell; texts are numbers, what is empty is left out."""
+def _likeness(place: Place) -> tuple[Any, ...]:
+    """Return what is equal only for places of which the same is known."""
+    fact = place.fact
+    return (
+        fact.resolution,
+        fact.resolver,
+        fact.derived,
+        fact.why,
+        fact.between,
+        fact.set_digest,
+        tuple(fact.axes.items()),
+        fact.cell.engine,
+        place.word,
+        place.opposed,
+        place.failed,
+        place.conditions,
+        place.traps,
+        # Records live as long as the space does.
+        id(place.imports),
+        id(place.loads),
+        id(place.installed),
+        tuple(map(id, place.turns)),
+    )
+
+
+def _body(place: Place, *, texts: Numbers, rungs: Numbers) -> dict[str, Any]:
+    """Return what is known about one cell; texts and rungs are numbers, nothing is empty."""
     fact = place.fact
 
     def numbered(values: Iterable[str]) -> list[int]:
@@ -200,6 +233,8 @@ def _body(place: Place, texts: Numbers) -> dict[str, Any]:
         "resolution": numbered([fact.resolution.value])[0],
         "resolver": numbered([fact.resolver])[0],
         "failed": place.failed.order if place.failed is not None else None,
+        "derived": numbered([fact.derived])[0] if fact.derived else None,
+        "opposed": numbered([place.opposed])[0] if place.opposed else None,
         "why": numbered(fact.why),
         "between": numbered(fact.between),
         "axes": [
@@ -213,8 +248,8 @@ def _body(place: Place, texts: Numbers) -> dict[str, Any]:
         "sdists": numbered(fact.sdists),
         "conditions": numbered(place.conditions),
         "traps": [numbered([each.code, each.weight, each.at]) for each in place.traps[:_LISTED]],
-        "imports": _rung(place.imports, numbered),
-        "loads": _rung(place.loads, numbered),
+        "imports": rungs(_rung(place.imports, numbered)) if place.imports else None,
+        "loads": rungs(_rung(place.loads, numbered)) if place.loads else None,
         "turns": [
             [
                 *numbered([str(turn["fault"]), str(turn["day"])]),
@@ -230,11 +265,7 @@ def _body(place: Place, texts: Numbers) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value not in (None, [], {})}
 
 
-def _rung(
-    fact: RungFact | None, numbered: Callable[[Iterable[str]], list[int]]
-) -> dict[str, Any] | None:
-    if fact is None:
-        return None
+def _rung(fact: RungFact, numbered: Callable[[Iterable[str]], list[int]]) -> dict[str, Any]:
     return {
         "outcome": numbered([fact.outcome])[0],
         "undecided": fact.undecided,

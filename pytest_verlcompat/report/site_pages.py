@@ -86,6 +86,7 @@ class _Draw:
             "pages": PAGES,
             "policy": POLICY,
             "snapshot": report.snapshot,
+            "stale": report.space.stale,
             "damaged": len(report.damaged) + len(report.space.damaged),
             "rungs": [rung.value for rung in Rung],
             "marks": _SIGNS,
@@ -214,7 +215,8 @@ def _figures(draw: _Draw, report: Report) -> str:
 
 def _cells(draw: _Draw, report: Report, inputs: SiteInputs) -> Iterator[tuple[str, str]]:
     here = "cells/index.html"
-    rows = [site_cells.make_line(report, each) for each in report.cells]
+    newest = sorted(report.cells, key=site_cells.place_in_list, reverse=True)
+    rows = [site_cells.make_line(report, each) for each in newest]
     plots = site_cells.make_plots(report)
     yield here, draw("installed", title="Installed stacks", here=here, rows=rows, plots=plots)
     for cell in report.cells:

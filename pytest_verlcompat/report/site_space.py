@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,10 @@ from packaging.version import InvalidVersion, Version
 
 from pytest_verlcompat.errors import EvidenceError
 from pytest_verlcompat.model.outcome import Rung
+from pytest_verlcompat.resolve.derive import complete
 from pytest_verlcompat.resolve.ledger import AXES, Fact, parse_fact, render_fact
 from pytest_verlcompat.resolve.question import Resolution
+from pytest_verlcompat.resolve.space import When
 from pytest_verlcompat.store.space_rungs import SpaceRungs, parse_rung, render_rung
 
 if TYPE_CHECKING:
@@ -27,19 +29,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_verlcompat.report.assemble import CellReport
-    from pytest_verlcompat.resolve.space import SpaceCell
+    from pytest_verlcompat.resolve.space import Release, SpaceCell
     from pytest_verlcompat.store.space_rungs import RungFact
 
 WORDS = ("compatible", "conditional", "incompatible", "unresolvable", "untested", "errored")
 """What a reader is told about a cell, in the order of the legend."""
 
 _ENGINES = ("vllm", "sglang")
+_SPEAKS = frozenset({Resolution.RESOLVED, Resolution.UNRESOLVABLE})
 _MINOR = re.compile(r"\d{1,2}\.\d{1,3}")
 _NO_CONDITION = frozenset({"stale-dependency", "source-only", "prerelease-picked"})
 """Traps that name a risk and no version that would avoid it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Trap:
     """What a rule says about a resolved set."""
 
@@ -48,6 +51,41 @@ class Trap:
     """``broken`` or ``suspect``."""
     at: str
     """Distribution and version at fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Caught:
+    """A line about the traps of a set."""
+
+    set_digest: str
+    as_of: str
+    rules: str
+    traps: tuple[Trap, ...]
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """The set, and the day it was looked at for."""
+        return self.set_digest, self.as_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ruled:
+    """A line about names or symbols."""
+
+    fact: RungFact
+
+    @property
+    def rules(self) -> str:
+        """Digest of the code that judged."""
+        return self.fact.rules
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """The rung, and the versions it is about."""
+        return (self.fact.rung.value, *map("==".join, sorted(self.fact.versions.items())))
+
+
+_Judged = _Caught | _Ruled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +106,8 @@ class Place:
     """What turned between release day and today; only where both were looked at."""
     installed: CellReport | None = None
     """An installed cell with these very versions; its verdict is the one shown."""
+    opposed: str | None = None
+    """What another record of the same day says, where it is the opposite."""
 
     @property
     def cell(self) -> SpaceCell:
@@ -86,12 +126,20 @@ class Space:
     rungs: SpaceRungs = field(default_factory=lambda: SpaceRungs(()))
     damaged: tuple[str, ...] = ()
     """One sentence for each line that could not be read."""
+    stale: int = 0
+    """Lines about names, symbols and traps that other code judged; they do not count."""
     digest: str = ""
     """Of everything above that is shown."""
 
 
 def load_space(
-    folder: Path, *, rot: Path, needs: Mapping[str, str], cells: Iterable[CellReport]
+    folder: Path,
+    *,
+    rot: Path,
+    needs: Mapping[str, str],
+    cells: Iterable[CellReport],
+    rules: Mapping[str, str] | None = None,
+    releases: Mapping[str, tuple[Release, ...]] | None = None,
 ) -> Space:
     """Return the judged space that is recorded below *folder*.
 
@@ -99,15 +147,22 @@ def load_space(
         rot: The timelines, JSON Lines; may be missing.
         needs: Trap code to what would avoid it, where something would.
         cells: Installed cells; one with the same versions as a place lends it its verdict.
+        rules: Digest of the present code that judges ``traps``, ``imports`` and ``loads``; what
+            other code judged does not count. All of it counts where that is not given.
+        releases: The axes; with them, what follows from the records is shown as well.
     """
     damaged: list[str] = []
-    facts: dict[str, Fact] = {}
-    for fact in _lines(folder.glob("*.jsonl"), _fact, damaged):
-        before = facts.get(fact.cell.id)
-        if before is None or str(before.as_of) <= str(fact.as_of):
-            facts[fact.cell.id] = fact
-    traps = dict(_lines((folder / "traps").glob("*.jsonl"), _caught, damaged))
-    rungs = SpaceRungs(_lines((folder / "rungs").rglob("*.jsonl"), _rung, damaged))
+    facts, opposed = _choose(_lines(folder.glob("*.jsonl"), _fact, damaged))
+    caught = list(_lines((folder / "traps").glob("*.jsonl"), _caught, damaged))
+    judged = [_Ruled(fact=each) for each in _lines(_rung_files(folder), _rung, damaged)]
+    looked = [each for each in caught if rules is None or each.rules == rules["traps"]]
+    looked.sort(key=lambda each: (each.rules, each.traps))
+    traps = {each.subject: each.traps for each in looked}
+    counting = [
+        each for each in judged if rules is None or each.rules == rules[each.fact.rung.value]
+    ]
+    rungs = SpaceRungs(sorted((each.fact for each in counting), key=render_rung))
+    said = _asking(rungs)
     timelines = tuple(_lines([rot] if rot.exists() else [], _timeline, damaged))
     turned = {_pair(each): each for each in timelines}
     installed = _by_versions(cells)
@@ -115,12 +170,13 @@ def load_space(
         _judge(
             fact,
             traps=traps.get((str(fact.set_digest), str(fact.as_of)), ()),
-            rungs=rungs,
+            rungs=said,
             timeline=turned.get(_pair_of(fact)),
             needs=needs,
             installed=installed.get(_identity(_versions(fact), fact.cell.python, fact.cell.glibc)),
+            opposed=opposed.get(fact.cell.id),
         )
-        for fact in facts.values()
+        for fact in _whole(facts.values(), releases)
     )
     ordered = tuple(sorted(places, key=_order))
     return Space(
@@ -128,22 +184,81 @@ def load_space(
         timelines=timelines,
         rungs=rungs,
         damaged=tuple(damaged),
-        digest=_digest(ordered, timelines, rungs) if ordered else "",
+        stale=_count_stale(judged, counting) + _count_stale(caught, looked),
+        digest=_digest(facts.values(), timelines, rungs=rungs, caught=looked) if facts else "",
     )
 
 
+def _choose(facts: Iterable[Fact]) -> tuple[dict[str, Fact], dict[str, str]]:
+    """Return the fact of the latest day about each cell, and what opposes it that day."""
+    chosen: dict[str, Fact] = {}
+    opposed: dict[str, str] = {}
+    for fact in sorted(facts, key=lambda each: (str(each.as_of), render_fact(each))):
+        before = chosen.get(fact.cell.id)
+        chosen[fact.cell.id] = fact
+        opposed.pop(fact.cell.id, None)
+        if before is None or before.as_of != fact.as_of or before.resolution is fact.resolution:
+            continue
+        if {before.resolution, fact.resolution} <= _SPEAKS:
+            opposed[fact.cell.id] = before.resolution.value
+    return chosen, opposed
+
+
+def _asking(rungs: SpaceRungs) -> Callable[[Fact], tuple[RungFact | None, RungFact | None]]:
+    """Return a function from a fact to its imports and loads; equal versions are asked once."""
+    known: dict[tuple[Any, ...], tuple[RungFact | None, RungFact | None]] = {}
+
+    def ask(fact: Fact) -> tuple[RungFact | None, RungFact | None]:
+        cell = fact.cell
+        key = (cell.verl, cell.engine, cell.release, tuple(fact.axes.items()))
+        if key not in known:
+            versions = _versions(fact)
+            known[key] = rungs.imports(versions), rungs.loads(versions)
+        return known[key]
+
+    return ask
+
+
+def _rung_files(folder: Path) -> Iterable[Path]:
+    return (folder / "rungs").rglob("*.jsonl")
+
+
+def _whole(
+    facts: Iterable[Fact], releases: Mapping[str, tuple[Release, ...]] | None
+) -> Iterator[Fact]:
+    """Yield *facts*, and what follows from them for the rest of the space."""
+    asked = list(facts)
+    yield from asked
+    days = [each.as_of for each in asked if each.cell.when is When.TODAY and each.as_of]
+    if releases is None or not days:
+        return
+    known = {each.cell for each in asked}
+    for fact in complete(asked, releases, today=max(days)):
+        if fact.cell not in known:
+            yield fact
+
+
+def _count_stale(every: Iterable[_Judged], counting: Iterable[_Judged]) -> int:
+    """Return how many things were judged by other code and not again by the present one."""
+    return len({each.subject for each in every} - {each.subject for each in counting})
+
+
 def _digest(
-    places: Iterable[Place], timelines: Iterable[Mapping[str, Any]], rungs: SpaceRungs
+    facts: Iterable[Fact],
+    timelines: Iterable[Mapping[str, Any]],
+    *,
+    rungs: SpaceRungs,
+    caught: Iterable[_Caught],
 ) -> str:
+    lines = [
+        *map(render_fact, facts),
+        *(json.dumps(each, sort_keys=True) for each in timelines),
+        *(render_rung(fact) for rung in (Rung.IMPORTS, Rung.LOADS) for fact in rungs.facts(rung)),
+        *map(repr, caught),
+    ]
     digest = hashlib.sha256()
-    for place in places:
-        digest.update(render_fact(place.fact).encode())
-        digest.update(repr((place.word, place.highest, place.traps)).encode())
-    for line in sorted(json.dumps(each, sort_keys=True) for each in timelines):
+    for line in sorted(lines):
         digest.update(line.encode())
-    for rung in (Rung.IMPORTS, Rung.LOADS):
-        for text in sorted(render_rung(fact) for fact in rungs.facts(rung)):
-            digest.update(text.encode())
     return digest.hexdigest()
 
 
@@ -208,14 +323,18 @@ def _rung(line: str, where: str) -> RungFact:
     return parse_rung(line, where=where)
 
 
-def _caught(line: str, where: str) -> tuple[tuple[str, str], tuple[Trap, ...]]:
+def _caught(line: str, where: str) -> _Caught:
     try:
         body = json.loads(line)
-        traps = tuple(
-            Trap(code=str(code), weight=str(weight), at=str(at))
-            for code, weight, at in body["traps"]
+        return _Caught(
+            set_digest=str(body["set"]),
+            as_of=str(body["as_of"]),
+            rules=str(body["rules"]),
+            traps=tuple(
+                Trap(code=str(code), weight=str(weight), at=str(at))
+                for code, weight, at in body["traps"]
+            ),
         )
-        return (str(body["set"]), str(body["as_of"])), traps
     except (ValueError, KeyError, TypeError) as error:
         raise EvidenceError(f"not a record of traps: {error!r}", where=where) from error
 
@@ -268,18 +387,20 @@ def _judge(
     fact: Fact,
     *,
     traps: tuple[Trap, ...],
-    rungs: SpaceRungs,
+    rungs: Callable[[Fact], tuple[RungFact | None, RungFact | None]],
     timeline: Mapping[str, Any] | None,
     needs: Mapping[str, str],
     installed: CellReport | None,
+    opposed: str | None,
 ) -> Place:
-    versions = _versions(fact)
-    imports, loads = rungs.imports(versions), rungs.loads(versions)
+    imports, loads = rungs(fact)
     if fact.resolution is not Resolution.RESOLVED:
         words = {Resolution.UNRESOLVABLE: "unresolvable", Resolution.ERRORED: "errored"}
         word = words.get(fact.resolution, "untested")
         refused = Rung.RESOLVES if word == "unresolvable" else None
-        return Place(fact=fact, word=word, highest=None, failed=refused, imports=imports)
+        return Place(
+            fact=fact, word=word, highest=None, failed=refused, imports=imports, opposed=opposed
+        )
     said = {Rung.IMPORTS: _outcome(imports), Rung.LOADS: _outcome(loads)}
     broken = any(each.weight == "broken" for each in traps)
     failed = [rung for rung, word in said.items() if word == "failed"]
@@ -302,6 +423,7 @@ def _judge(
         imports=imports,
         loads=loads,
         turns=tuple(timeline.get("turns", ())) if timeline and today else (),
+        opposed=opposed,
     )
     return _with_install(place, installed)
 
@@ -314,16 +436,12 @@ def _with_install(place: Place, installed: CellReport | None) -> Place:
     word = verdict.kind.value
     if word == "untested":
         return place
-    return Place(
-        fact=place.fact,
+    return replace(
+        place,
         word=word,
         highest=verdict.highest,
         failed=verdict.failed[0] if verdict.failed else None,
         conditions=verdict.conditions,
-        traps=place.traps,
-        imports=place.imports,
-        loads=place.loads,
-        turns=place.turns,
         installed=installed,
     )
 

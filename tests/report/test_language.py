@@ -18,6 +18,7 @@ IN_SCRIPT = re.compile(r'(?<![\w.])(?:V\.)?t\(\s*"([^"]*)"')
 CHOSEN = {
     # what scripts and templates choose by a value
     *("passed", "failed", "partial", "undecided", "untested", "broken", "suspect"),
+    "resolved",
     *("extra", "bare", "today", "release day", "on release day", "verl[engine]", "verl, no extra"),
 }
 

@@ -50,17 +50,18 @@ def test_details_hold_both_sides_of_a_missing_name(checkout: TinyWorkspace) -> N
     """A reader of the cell sees who needs a name, where, and where it went."""
     record_space(checkout, {"release": "0.19.0"})
     missing = {"name": "vllm.a.b", "provider": "vllm", "at": "verl/x.py:3", "moved_to": "vllm.c"}
-    rung = {"schema": 1, "rung": "imports", "versions": {"verl": "0.6.1", "vllm": "0.19.0"}}
-    rung |= {"outcome": "failed", "rules": "0", "missing": [missing], "roles": {"fsdp": "failed"}}
-    record_beside(checkout, "rungs/imports/0.6.1.jsonl", rung)
+    line = {"schema": 1, "rung": "imports", "versions": {"verl": "0.6.1", "vllm": "0.19.0"}}
+    line |= {"outcome": "failed", "rules": "0", "missing": [missing], "roles": {"fsdp": "failed"}}
+    record_beside(checkout, "rungs/imports/0.6.1.jsonl", line)
 
     name, file = read_data(render_all(make_report(checkout))["data/verl-0.6.1.js"])
-    body = file["bodies"][file["cells"][0][3]]
-    texts = [file["texts"][number] for number in body["imports"]["missing"][0]]
+    body = file["bodies"][file["rows"][file["cells"][0][1]][0]]
+    rung = file["rungs"][body["imports"]]
+    texts = [file["texts"][number] for number in rung["missing"][0]]
 
     assert name == "detail"
     assert texts == ["vllm.a.b", "vllm", "verl/x.py:3", "", "", "", "vllm.c"]
-    assert [file["texts"][number] for number in body["imports"]["roles"][0]] == ["fsdp", "failed"]
+    assert [file["texts"][number] for number in rung["roles"][0]] == ["fsdp", "failed"]
 
 
 def test_hostile_text_is_bounded_and_loses_its_control_characters(checkout: TinyWorkspace) -> None:

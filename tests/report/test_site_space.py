@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_verlcompat.model.outcome import Rung
+from pytest_verlcompat.report.site_space import load_space
 from pytest_verlcompat.resolve.lock import load_lock
 from pytest_verlcompat.store.jsonl import append
 from tests.report.conftest import make_report, record_beside, record_space
@@ -172,6 +173,40 @@ def test_of_two_facts_about_one_cell_the_later_counts(checkout: TinyWorkspace) -
     (place,) = _places(checkout)
 
     assert place.word == "unresolvable"
+
+
+def test_opposite_records_of_one_day_are_flaky_in_whatever_order(checkout: TinyWorkspace) -> None:
+    """Two machines that disagree about the same day are both told."""
+    lines = [{"release": "0.19.0"}, {"release": "0.19.0", "resolution": "unresolvable"}]
+    record_space(checkout, *lines)
+    (first,) = _places(checkout)
+    (checkout.workspace.evidence / "space" / "0.6.1.jsonl").unlink()
+    record_space(checkout, *reversed(lines))
+    (second,) = _places(checkout)
+
+    assert {first.fact.resolution.value, first.opposed} == {"resolved", "unresolvable"}
+    assert (first.word, first.opposed) == (second.word, second.opposed)
+
+
+def test_what_other_code_judged_does_not_count(checkout: TinyWorkspace) -> None:
+    """Records die with the code that made them, and the page says how many."""
+    record_space(checkout, {"release": "0.19.0"})
+    record_beside(checkout, "rungs/imports/0.6.1.jsonl", _imports("passed"))
+    record_beside(checkout, "rungs/loads.jsonl", _loads("failed"))
+    broken = [["transformers-gone", "broken", "transformers 5.0"]]
+    record_beside(checkout, "traps/0.6.1.jsonl", {**TRAP, "traps": broken})
+    folder = checkout.workspace.evidence / "space"
+
+    space = load_space(
+        folder,
+        rot=folder / "none",
+        needs={},
+        cells=(),
+        rules={"imports": "0badcafe", "loads": "other", "traps": "other"},
+    )
+
+    assert [(each.word, each.highest) for each in space.places] == [("compatible", Rung.IMPORTS)]
+    assert space.stale == 2
 
 
 def test_installed_cell_that_only_installed_lends_nothing(checkout: TinyWorkspace) -> None:

@@ -10,26 +10,28 @@
   V.bodyOf = async ({ slice, row, column }) => {
     const name = space.files[space.verls[column][0]];
     const file = await V.load(`data/${name}`);
-    if (!file.index) {
-      file.index = new Map(file.cells.map((each) => [`${each[0]} ${each[1]}`, each]));
-    }
-    const found = file.index.get(`${slice} ${row}`);
-    if (!found) return null;
+    const line = file.cells.find((each) => each[0] === slice);
+    const number = line ? file.rows[line[1]][row] : -1;
+    if (number < 0) return null;
     const text = (number) => file.texts[number];
     const texts = (numbers) => (numbers || []).map(text);
-    const raw = file.bodies[found[3]];
-    const rung = (fact) =>
-      fact && {
+    const raw = file.bodies[number];
+    const rung = (index) => {
+      const fact = index === undefined ? null : file.rungs[index];
+      return fact && {
         outcome: text(fact.outcome),
         undecided: fact.undecided,
         roles: fact.roles.map(texts),
         missing: fact.missing.map(texts),
       };
+    };
     return {
-      day: file.days[found[2]],
+      day: file.days[file.rows[line[2]][row]],
+      derived: raw.derived === undefined ? null : text(raw.derived),
       resolution: text(raw.resolution),
       resolver: text(raw.resolver),
       failed: raw.failed ?? null,
+      opposed: raw.opposed === undefined ? null : text(raw.opposed),
       why: texts(raw.why),
       between: texts(raw.between),
       axes: (raw.axes || []).map(texts),
@@ -73,13 +75,20 @@
     const conditions = (body?.conditions || []).map((each) =>
       make("p", { class: "conditional" }, t("Condition: {0}", each)),
     );
+    if (body?.opposed) {
+      const other = t("flaky: another record of the same day says {0}", t(body.opposed));
+      conditions.unshift(make("p", { class: "flaky" }, other));
+    }
     const { python, glibc, when } = V.parts(place.slice);
     const day = body?.day || "";
     const text =
       when === "today"
         ? t("Python {0}, glibc {1}, as of {2} (today)", python, glibc, day)
         : t("Python {0}, glibc {1}, as of {2} (release day)", python, glibc, day);
-    return [line, make("p", { class: "quiet" }, text), ...conditions];
+    const follows = body?.derived
+      ? [make("p", { class: "quiet" }, t("Not asked: follows from another answer ({0}).", body.derived))]
+      : [];
+    return [line, make("p", { class: "quiet" }, text), ...follows, ...conditions];
   }
 
   function rungState(index, body) {
@@ -193,7 +202,8 @@
     const note = more.length
       ? [make("p", { class: "quiet" }, t("With what the rules name; that set was not tried."))]
       : [];
-    if (word === "incompatible" && !more.length) {
+    const lacking = [body.imports, body.loads].some((fact) => fact && fact.outcome === "failed");
+    if (word === "incompatible" && (lacking || !more.length)) {
       note.push(make("p", { class: "quiet" }, t("This installs a set of which something is known to fail.")));
     }
     return [part(t("What to type"), make("pre", { lang: "en", tabindex: "0" }, make("code", {}, lines)), ...note)];
