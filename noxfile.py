@@ -101,6 +101,9 @@ def _declare_cells() -> None:
     for (axis, value), count in sorted(counts.items()):
         _declare_axis_value(axis, value, count)
     for word in sys.argv:  # what is asked for and not declared: the command says what is nearest
+        named = re.fullmatch(r"cell\(([^()]+)\)", word)
+        if named and not (MATRIX / "cells" / f"{named[1]}.toml").exists():
+            _declare_cell(named[1])
         asked = re.fullmatch(r"matrix\(([\w-]+)='([^']*)'\)", word)
         if asked and (asked[1], asked[2]) not in counts:
             _declare_axis_value(asked[1], asked[2], 0)

@@ -9,7 +9,8 @@ from packaging.utils import canonicalize_name
 from pytest_verlcompat.advise.recommend_index import Index, index_key, load_index, save_index
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.probes.registry import SCRIPTS
-from pytest_verlcompat.resolve.ledger import parse_fact, read_lines
+from pytest_verlcompat.resolve.ledger import parse_fact
+from pytest_verlcompat.resolve.lines import read_lines
 from pytest_verlcompat.resolve.question import Resolution
 
 if TYPE_CHECKING:

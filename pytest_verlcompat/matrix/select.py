@@ -50,7 +50,15 @@ def select_cells(
     if not found:
         asked = ", ".join(f"{name}={text}" for name, text in wanted.items()) or "anything"
         place = f"selections/{survey}.toml" if survey else "cells/"
-        raise UsageError(f"no cell is declared with {asked}; see matrix/{place}")
+        others = {
+            cell.survey
+            for cell in matrix.cells.values()
+            if cell.survey != survey
+            and cell.survey
+            and all(cell.values.get(name) == text for name, text in wanted.items())
+        }
+        hint = "".join(f", or take --selection {each}" for each in sorted(others))
+        raise UsageError(f"no cell is declared with {asked}; see matrix/{place}{hint}")
     return found
 
 

@@ -41,6 +41,9 @@ def test_every_cell_and_value_is_listed() -> None:
 
     assert listed.returncode == 0, listed.stderr
     for cell in matrix.cells.values():
+        if cell.survey is not None:
+            assert f"- selection({cell.survey}) -> " in listed.stdout
+            continue
         assert f"- cell({cell.id}) -> " in listed.stdout
         for name, text in cell.values.items():
             if matrix.axes[name].default != text:
