@@ -197,6 +197,19 @@ def test_conftest_that_imports_torch_before_us(
         result.assert_outcomes(passed=2)
 
 
+def test_conftest_that_imports_a_broken_torch(project: Project) -> None:
+    """Pytest ends before anything is judged, and we say how to judge all the same."""
+    project.install("torch", "2.8.0")
+    (project.site / "torch.py").write_text("raise ImportError('libtorch.so: cannot open')\n")
+    project.append_conftest("import torch")
+
+    asked, idle = project.run("--verlcompat"), project.run()
+
+    assert "libtorch.so: cannot open" in asked.stderr.str()
+    assert "pytest --noconftest --verlcompat" in asked.stderr.str()
+    assert "verlcompat: " not in idle.stderr.str()
+
+
 VLLM = """
 import os
 class SamplingParams:
