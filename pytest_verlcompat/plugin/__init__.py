@@ -5,9 +5,13 @@ Every pytest user pays for this module. What ``--verlcompat`` asks for is in `se
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 _MARKERS = (
     "verlcompat: a probe of the installed verl stack",
@@ -92,6 +96,18 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     from pytest_verlcompat.plugin import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_load_initial_conftests(args: list[str]) -> Generator[None, Any, None]:
+    """Say what to do where a conftest imports a stack that is broken: nothing is judged then."""
+    outcome = yield
+    if outcome.excinfo is not None and "--verlcompat" in args:
+        print(  # noqa: T201 -- pytest has nothing to write with yet
+            "verlcompat: a conftest.py cannot be imported, so nothing was judged; judge the stack "
+            "without it: pytest --noconftest --verlcompat",
+            file=sys.stderr,
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -136,10 +137,10 @@ def test_fixture_without_a_gpu_skips_with_what_is_there(
 HOLD = """
 import time, pathlib
 def test_own(verl_gpu):
-    note = pathlib.Path({note!r})
+    note, release = pathlib.Path({note!r}), pathlib.Path({release!r})
     assert not note.exists()
     note.touch()
-    time.sleep(2)
+    while not release.exists(): time.sleep(0.1)
     note.unlink()
 """
 
@@ -149,16 +150,19 @@ def test_two_sessions_share_one_gpu_one_after_the_other(
 ) -> None:
     """The second waits for the first; one that may not wait is skipped and says who holds it."""
     install_fake_nvml(project.pytester.path, monkeypatch).gpus(0)
-    project.pytester.makepyfile(HOLD.format(note=str(tmp_path / "note")))
+    note, release = tmp_path / "note", tmp_path / "release"
+    project.pytester.makepyfile(HOLD.format(note=str(note), release=str(release)))
     first = project.popen()
-    while not (tmp_path / "note").exists():
+    while not note.exists():
         assert first.poll() is None, first.communicate()
+        time.sleep(0.05)
     hasty = project.run("-rs", "-o", "cache_dir=other", "-c", project.write_ini("gpu_wait_s = 0"))
-    second = project.run("-o", "cache_dir=another")
-    output, _ = first.communicate(timeout=60)
+    (project.pytester.path / "pyproject.toml").unlink()
+    second = project.popen("-o", "cache_dir=another")
+    release.touch()
+    ended = [each.communicate(timeout=100)[0] for each in (first, second)]
 
-    assert first.returncode == 0, output
-    second.assert_outcomes(passed=1)
+    assert (first.returncode, second.returncode) == (0, 0), ended
     hasty.assert_outcomes(skipped=1)
     hasty.stdout.fnmatch_lines(["*needs 1 free GPU; visible: 1 (GPU 0: held by other probes*"])
 
@@ -191,6 +195,19 @@ def test_conftest_that_imports_torch_before_us(
         result.stdout.fnmatch_lines(["*UsageError: torch has opened CUDA in this process*"])
     else:
         result.assert_outcomes(passed=2)
+
+
+def test_conftest_that_imports_a_broken_torch(project: Project) -> None:
+    """Pytest ends before anything is judged, and we say how to judge all the same."""
+    project.install("torch", "2.8.0")
+    (project.site / "torch.py").write_text("raise ImportError('libtorch.so: cannot open')\n")
+    project.append_conftest("import torch")
+
+    asked, idle = project.run("--verlcompat"), project.run()
+
+    assert "libtorch.so: cannot open" in asked.stderr.str()
+    assert "pytest --noconftest --verlcompat" in asked.stderr.str()
+    assert "verlcompat: " not in idle.stderr.str()
 
 
 VLLM = """

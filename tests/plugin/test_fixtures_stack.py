@@ -36,7 +36,7 @@ def reward(data_source, solution_str, ground_truth, extra_info):
 
 def test_grpo_learns_and_repeats(tiny_grpo):
     run = tiny_grpo(reward, steps=12)
-    assert run.rewards[-1] > run.rewards[0] + 0.2, run.rewards
+    assert run.rewards[-1] > run.rewards[0] + 0.1, run.rewards
     assert run.rewards[:3] == tiny_grpo(reward, steps=3).rewards
     assert run.policy_loss.startswith("compute_policy_loss")
 
