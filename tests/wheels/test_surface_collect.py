@@ -73,7 +73,8 @@ def test_equal_files_of_the_next_release_are_not_read_again(
 ) -> None:
     """A release that shares its files with the last one costs its directory only."""
     first = _provider(build_wheel, SOURCES, "LLM")
-    path = build_wheel({**SOURCES, "engine/base.py": b"class Base: ...\n"}, stored=True)
+    changed = {"engine/base.py": b"class Base: ...\n", "engine/zeros.bin": bytes(400_000)}
+    path = build_wheel({**SOURCES, **changed}, stored=True)
     site.files["/next.whl"] = path.read_bytes()
     shared = shareable(first)
 
