@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.figures import write_figures
+from tests.figures import FOLDER, write_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -140,7 +140,7 @@ class Patient:
         self.cache = folder / "cache"
         lock = ROOT / "matrix" / "locks" / CELL / "requirements.txt"
         python = sys.executable if sys.version_info[:2] == (3, 12) else "3.12"
-        self.uv("venv", "--python", python, self.prefix)
+        self.uv("venv", "--seed", "--python", python, self.prefix)  # the others list with pip
         self.install("--requirement", lock)
         self.site = next(self.prefix.glob("lib/python3*/site-packages"))
         diagnose = _fetch_diagnose(folder, python)
@@ -280,6 +280,7 @@ def test_doctor_beside_other_collectors(patient: Patient) -> None:
         patient.heal(fault, versions)
     said = {tool: sum(row[tool] == "says" for row in table) for tool in patient.tools}
     seconds = {row["what"]: row["again_s"] for row in rows}
+    (FOLDER / "doctor_bench.json").unlink(missing_ok=True)  # this test writes all of it
     write_figures(
         "doctor_bench",
         title=TITLE,
