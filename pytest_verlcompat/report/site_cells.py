@@ -8,7 +8,7 @@ from pytest_verlcompat.issues.record import explain_record
 from pytest_verlcompat.model.outcome import Outcome, Rung
 from pytest_verlcompat.report.inert import bounded
 from pytest_verlcompat.report.site_plots import render_bars, render_curve
-from pytest_verlcompat.report.site_space import version_order
+from pytest_verlcompat.report.site_records import version_order
 from pytest_verlcompat.report.words import (
     ABSENT,
     MARKS,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.model.outcome import Rung
 from pytest_verlcompat.report.inert import bounded
-from pytest_verlcompat.report.site_space import WORDS, version_order
+from pytest_verlcompat.report.site_records import version_order
+from pytest_verlcompat.report.site_space import WORDS
 from pytest_verlcompat.report.words import rung_state
 from pytest_verlcompat.resolve.question import Resolution
 
@@ -81,26 +82,22 @@ def render_space(
         state=lambda place: states(_state(place, torches)),
     )
     body = {
+        **_names(verls, engines, released=released),
         "snapshot": snapshot,
         "words": WORDS,
         "rungs": [rung.value for rung in Rung],
-        "verls": [[each, released.get("verl", {}).get(each, "")] for each in verls],
-        "engines": [
-            [name, version, released.get(name, {}).get(version, "")] for name, version in engines
-        ],
         "slices": slices,
         "torches": torches.values,
         "cuda": runtimes.get("runtime_cuda", {}),
         "drivers": runtimes.get("least_driver", {}),
         "gpuFrom": runtimes.get("gpu_from", {}),
         "gpuBefore": runtimes.get("gpu_before", {}),
-        "needs": {code: bounded(text) for code, text in sorted(needs.items())},
-        "effects": {code: bounded(text) for code, text in sorted(effects.items())},
+        "needs": _bounded(needs),
+        "effects": _bounded(effects),
         "today": max((str(each.fact.as_of) for each in space.places), default=""),
         "states": states.values,
         "grid": grid,
         "first": FIRST_CODE,
-        "files": {verl: detail_name(verl) for verl in verls},
     }
     files = {"data/space.js": render_script("space", body)}
     of_verl: dict[str, list[Place]] = {verl: [] for verl in verls}
@@ -113,9 +110,29 @@ def render_space(
     return files
 
 
+def _names(
+    verls: Sequence[str],
+    engines: Sequence[tuple[str, str]],
+    *,
+    released: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """Return the releases along both sides of the grid, and the data file of each verl."""
+    return {
+        "verls": [[each, released.get("verl", {}).get(each, "")] for each in verls],
+        "engines": [
+            [name, version, released.get(name, {}).get(version, "")] for name, version in engines
+        ],
+        "files": {verl: detail_name(verl) for verl in verls},
+    }
+
+
 def detail_name(verl: str) -> str:
     """Return the name of the data file of a verl release."""
     return f"verl-{re.sub(r'[^a-z0-9.]+', '-', verl.lower())[:40]}.js"
+
+
+def _bounded(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: bounded(text) for name, text in sorted(texts.items())}
 
 
 def _sorted(versions: Iterable[str]) -> list[str]:

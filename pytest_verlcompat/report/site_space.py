@@ -9,20 +9,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from packaging.version import InvalidVersion, Version
-
-from pytest_verlcompat.errors import EvidenceError
 from pytest_verlcompat.model.outcome import Rung
+from pytest_verlcompat.report.site_records import (
+    Caught,
+    Judged,
+    Ruled,
+    Trap,
+    pair_of,
+    pair_of_timeline,
+    parse_caught,
+    parse_fact_line,
+    parse_rung_line,
+    parse_timeline,
+    read_lines,
+    version_order,
+)
 from pytest_verlcompat.resolve.derive import complete
-from pytest_verlcompat.resolve.ledger import AXES, Fact, parse_fact, render_fact
+from pytest_verlcompat.resolve.ledger import AXES, Fact, render_fact
 from pytest_verlcompat.resolve.question import Resolution
 from pytest_verlcompat.resolve.space import When
-from pytest_verlcompat.store.space_rungs import SpaceRungs, parse_rung, render_rung
+from pytest_verlcompat.store.space_rungs import SpaceRungs, render_rung
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,57 +44,9 @@ if TYPE_CHECKING:
 WORDS = ("compatible", "conditional", "incompatible", "unresolvable", "untested", "errored")
 """What a reader is told about a cell, in the order of the legend."""
 
-_ENGINES = ("vllm", "sglang")
 _SPEAKS = frozenset({Resolution.RESOLVED, Resolution.UNRESOLVABLE})
-_MINOR = re.compile(r"\d{1,2}\.\d{1,3}")
 _NO_CONDITION = frozenset({"stale-dependency", "source-only", "prerelease-picked"})
 """Traps that name a risk and no version that would avoid it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Trap:
-    """What a rule says about a resolved set."""
-
-    code: str
-    weight: str
-    """``broken`` or ``suspect``."""
-    at: str
-    """Distribution and version at fault."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Caught:
-    """A line about the traps of a set."""
-
-    set_digest: str
-    as_of: str
-    rules: str
-    traps: tuple[Trap, ...]
-
-    @property
-    def subject(self) -> tuple[str, str]:
-        """The set, and the day it was looked at for."""
-        return self.set_digest, self.as_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ruled:
-    """A line about names or symbols."""
-
-    fact: RungFact
-
-    @property
-    def rules(self) -> str:
-        """Digest of the code that judged."""
-        return self.fact.rules
-
-    @property
-    def subject(self) -> tuple[str, ...]:
-        """The rung, and the versions it is about."""
-        return (self.fact.rung.value, *map("==".join, sorted(self.fact.versions.items())))
-
-
-_Judged = _Caught | _Ruled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,26 +113,19 @@ def load_space(
         releases: The axes; with them, what follows from the records is shown as well.
     """
     damaged: list[str] = []
-    facts, opposed = _choose(_lines(folder.glob("*.jsonl"), _fact, damaged))
-    caught = list(_lines((folder / "traps").glob("*.jsonl"), _caught, damaged))
-    judged = [_Ruled(fact=each) for each in _lines(_rung_files(folder), _rung, damaged)]
-    looked = [each for each in caught if rules is None or each.rules == rules["traps"]]
-    looked.sort(key=lambda each: (each.rules, each.traps))
+    facts, opposed = _choose(read_lines(folder.glob("*.jsonl"), parse_fact_line, damaged))
+    looked, rungs, stale = _counting(folder, rules=rules, damaged=damaged)
     traps = {each.subject: each.traps for each in looked}
-    counting = [
-        each for each in judged if rules is None or each.rules == rules[each.fact.rung.value]
-    ]
-    rungs = SpaceRungs(sorted((each.fact for each in counting), key=render_rung))
     said = _asking(rungs)
-    timelines = tuple(_lines([rot] if rot.exists() else [], _timeline, damaged))
-    turned = {_pair(each): each for each in timelines}
+    timelines = tuple(read_lines([rot] if rot.exists() else [], parse_timeline, damaged))
+    turned = {pair_of_timeline(each): each for each in timelines}
     installed = _by_versions(cells)
     places = (
         _judge(
             fact,
             traps=traps.get((str(fact.set_digest), str(fact.as_of)), ()),
             rungs=said,
-            timeline=turned.get(_pair_of(fact)),
+            timeline=turned.get(pair_of(fact)),
             needs=needs,
             installed=installed.get(_identity(_versions(fact), fact.cell.python, fact.cell.glibc)),
             opposed=opposed.get(fact.cell.id),
@@ -184,9 +138,27 @@ def load_space(
         timelines=timelines,
         rungs=rungs,
         damaged=tuple(damaged),
-        stale=_count_stale(judged, counting) + _count_stale(caught, looked),
+        stale=stale,
         digest=_digest(facts.values(), timelines, rungs=rungs, caught=looked) if facts else "",
     )
+
+
+def _counting(
+    folder: Path, *, rules: Mapping[str, str] | None, damaged: list[str]
+) -> tuple[list[Caught], SpaceRungs, int]:
+    """Return what the present code judged, and how much only other code did."""
+    caught = list(read_lines((folder / "traps").glob("*.jsonl"), parse_caught, damaged))
+    judged = [
+        Ruled(fact=each) for each in read_lines(_rung_files(folder), parse_rung_line, damaged)
+    ]
+    looked = [each for each in caught if rules is None or each.rules == rules["traps"]]
+    looked.sort(key=lambda each: (each.rules, each.traps))
+    counting = [
+        each for each in judged if rules is None or each.rules == rules[each.fact.rung.value]
+    ]
+    rungs = SpaceRungs(sorted((each.fact for each in counting), key=render_rung))
+    stale = _count_stale(judged, counting) + _count_stale(caught, looked)
+    return looked, rungs, stale
 
 
 def _choose(facts: Iterable[Fact]) -> tuple[dict[str, Fact], dict[str, str]]:
@@ -238,7 +210,7 @@ def _whole(
             yield fact
 
 
-def _count_stale(every: Iterable[_Judged], counting: Iterable[_Judged]) -> int:
+def _count_stale(every: Iterable[Judged], counting: Iterable[Judged]) -> int:
     """Return how many things were judged by other code and not again by the present one."""
     return len({each.subject for each in every} - {each.subject for each in counting})
 
@@ -248,7 +220,7 @@ def _digest(
     timelines: Iterable[Mapping[str, Any]],
     *,
     rungs: SpaceRungs,
-    caught: Iterable[_Caught],
+    caught: Iterable[Caught],
 ) -> str:
     lines = [
         *map(render_fact, facts),
@@ -262,20 +234,6 @@ def _digest(
     return digest.hexdigest()
 
 
-def is_version(text: str) -> bool:
-    """Return whether *text* is a version as PEP 440 has it."""
-    return version_order(text)[0]
-
-
-@lru_cache(maxsize=4096)
-def version_order(text: str) -> tuple[bool, Version, str]:
-    """Return a key that sorts versions by PEP 440, and what is none before them all."""
-    try:
-        return True, Version(text), text
-    except InvalidVersion:
-        return False, Version("0"), text
-
-
 def _order(place: Place) -> tuple[Any, ...]:
     cell = place.cell
     return (
@@ -287,79 +245,6 @@ def _order(place: Place) -> tuple[Any, ...]:
         cell.form.value,
         cell.when.value,
     )
-
-
-def _lines(
-    paths: Iterable[Path], parse: Callable[[str, str], Any], damaged: list[str]
-) -> Iterator[Any]:
-    """Yield what *parse* makes of each line; what it refuses is told in *damaged*."""
-    for path in sorted(paths):
-        if path.name == "runs.jsonl":
-            continue
-        text = path.read_text(encoding="utf-8", errors="replace")
-        for number, line in enumerate(text.split("\n"), start=1):
-            if not line.strip():
-                continue
-            where = f"{path.name}:{number}"
-            try:
-                yield parse(line, where)
-            except EvidenceError as error:
-                damaged.append(str(error))
-
-
-def _fact(line: str, where: str) -> Fact:
-    fact = parse_fact(line, where=where)
-    cell = fact.cell
-    texts = (cell.verl, cell.release, cell.python, cell.glibc, *fact.why, *fact.between)
-    if not all(isinstance(each, str) for each in (*texts, *fact.sdists, *fact.axes.values())):
-        raise EvidenceError("not a fact about the space: texts expected", where=where)
-    named = cell.engine in _ENGINES and all(map(is_version, (cell.verl, cell.release)))
-    if not named or not all(map(_MINOR.fullmatch, (cell.python, cell.glibc))):
-        raise EvidenceError("not a fact about the space: versions expected", where=where)
-    return fact
-
-
-def _rung(line: str, where: str) -> RungFact:
-    return parse_rung(line, where=where)
-
-
-def _caught(line: str, where: str) -> _Caught:
-    try:
-        body = json.loads(line)
-        return _Caught(
-            set_digest=str(body["set"]),
-            as_of=str(body["as_of"]),
-            rules=str(body["rules"]),
-            traps=tuple(
-                Trap(code=str(code), weight=str(weight), at=str(at))
-                for code, weight, at in body["traps"]
-            ),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise EvidenceError(f"not a record of traps: {error!r}", where=where) from error
-
-
-def _timeline(line: str, where: str) -> Mapping[str, Any]:
-    try:
-        body = json.loads(line)
-        _pair(body)
-        for turn in body.get("turns", ()):
-            str(turn["fault"]), str(turn["day"]), list(turn.get("culprits", ()))
-        str(body["born"]), str(body["today"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EvidenceError(f"not a timeline: {error!r}", where=where) from error
-    return dict(body)
-
-
-def _pair(body: Mapping[str, Any]) -> tuple[str, ...]:
-    engine = "vllm" if "vllm" in body else "sglang"
-    keys = ("verl", engine, "form", "python", "glibc")
-    return (engine, *(str(body[key]) for key in keys))
-
-
-def _pair_of(fact: Fact) -> tuple[str, ...]:
-    cell = fact.cell
-    return (cell.engine, cell.verl, cell.release, cell.form.value, cell.python, cell.glibc)
 
 
 def _versions(fact: Fact) -> dict[str, str]:

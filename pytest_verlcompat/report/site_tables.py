@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_verlcompat.model.outcome import Rung
 from pytest_verlcompat.report.inert import bounded
 from pytest_verlcompat.report.site_plots import render_strip
-from pytest_verlcompat.report.site_space import version_order
+from pytest_verlcompat.report.site_records import version_order
 from pytest_verlcompat.resolve.question import Resolution
 
 if TYPE_CHECKING:

@@ -209,24 +209,26 @@
     return [part(t("What to type"), make("pre", { lang: "en", tabindex: "0" }, make("code", {}, lines)), ...note)];
   }
 
-  const GOOD = new Set(["compatible", "conditional"]);
+  /** Return how good a state is: green, conditional, it resolves and is untested, all else. */
+  function rank(state) {
+    if (!state) return 0;
+    const word = space.words[state.word];
+    return { compatible: 3, conditional: 2, untested: state.rung >= 0 ? 1 : 0 }[word] || 0;
+  }
 
-  /** Yield the nearest cells in one direction that are better than this one. */
+  /** Return the nearest cells along one side that are better than this one, green first. */
   function nearest(place, along) {
-    const here = V.stateAt(place.slice, place.row, place.column);
+    const here = rank(V.stateAt(place.slice, place.row, place.column));
     const engine = space.engines[place.row][0];
-    const found = [];
     const count = along === "row" ? space.engines.length : space.verls.length;
+    const found = [];
     for (let index = 0; index < count; index += 1) {
-      const there = { ...place, [along]: index };
       if (along === "row" && space.engines[index][0] !== engine) continue;
+      const there = { ...place, [along]: index };
       const state = V.stateAt(there.slice, there.row, there.column);
-      if (!state || index === place[along]) continue;
-      const good = GOOD.has(space.words[state.word]);
-      const open = space.words[state.word] === "untested" && state.rung >= 0;
-      if (good || (open && (!here || here.rung < 0))) {
-        found.push({ there, state, far: Math.abs(index - place[along]) + (good ? 0 : 1000) });
-      }
+      if (rank(state) <= here) continue;
+      const far = Math.abs(index - place[along]) + (rank(state) > 1 ? 0 : 1000);
+      found.push({ there, state, far });
     }
     return found.sort((a, b) => a.far - b.far).slice(0, 3);
   }
