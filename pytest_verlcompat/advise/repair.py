@@ -159,14 +159,13 @@ def try_plan(
     """
     started = time.monotonic()
     with hold(_lock_of(ground), say=clinic.say):
-        copy = ground.prefix.with_name(f"{ground.prefix.name}.repair-{uuid.uuid4().hex[:8]}")
-        copy = copy if into is None else into
+        aside = f"{ground.prefix.name}.repair-{uuid.uuid4().hex[:8]}"
+        copy = into or ground.prefix.with_name(aside)
         accepted = False
         try:
             copy_environment(ground.prefix, copy)
             point_scripts(copy, old=ground.prefix, new=copy)
-            problem = _carry_out(plan, copy / "bin" / ground.python.name)
-            after = None
+            problem, after = _carry_out(plan, copy / "bin" / ground.python.name), None
             if not problem:
                 after = clinic.examine(copy / "bin" / ground.python.name)
                 problem = _objection(before, after)
@@ -174,8 +173,8 @@ def try_plan(
                 accepted = True  # from here on it is no leftover any more
                 if into is None:
                     put_into_place(ground, copy, keep=first)
-            duration_s = time.monotonic() - started
-            return Trial(plan=plan, after=after, problem=problem, duration_s=duration_s)
+            spent_s = time.monotonic() - started
+            return Trial(plan=plan, after=after, problem=problem, duration_s=spent_s)
         finally:
             if not accepted:
                 shutil.rmtree(copy, ignore_errors=True)

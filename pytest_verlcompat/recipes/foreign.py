@@ -42,19 +42,19 @@ def load_foreign_lock(path: Path, *, python: str | None, platform: str | None) -
     pins = parse_pins(path)
     text = path.read_text(encoding="utf-8")
     target = _TARGET.search(text)
-    header = {match["key"]: match["value"] for match in _HEADER.finditer(text)}
+    header = dict(_HEADER.findall(text)) if target else {}
     python = python or (target["python"] if target else None)
     if python is None:
         raise LockError("does not say for which Python; add --python 3.12", where=path.name)
     platform = _platform(text, platform or (target["platform"] if target else None), path.name)
     versions = {pin.name: pin.version for pin in pins}
-    asked = header.get("asked", "").split() if target else _asked(versions)
+    asked = header.get("asked", "").split() or _asked(versions)
     cell = Cell(
         id=re.sub(r"[^a-z0-9.+-]+", "-", path.stem.lower()).strip("-.") or "lock",
         title=f"The lock {path.name}",
         values={},
         requirements=parse_requirements(asked),
-        overrides=parse_requirements(header.get("overrides", "").split() if target else []),
+        overrides=parse_requirements(header.get("overrides", "").split()),
         python=python,
         platform=platform,
         as_of=target["as_of"] if target else dt.datetime.now(dt.timezone.utc).date().isoformat(),
@@ -63,13 +63,12 @@ def load_foreign_lock(path: Path, *, python: str | None, platform: str | None) -
         reason="Given as a file.",
         sources=(),
     )
-    lock = Lock(
+    return cell, Lock(
         sha256=hashlib.sha256(text.encode()).hexdigest(),
-        resolver=header.get("resolver", "unknown") if target else "unknown",
+        resolver=header.get("resolver", "unknown"),
         versions=versions,
         path=path,
     )
-    return cell, lock
 
 
 def _asked(versions: Mapping[str, str]) -> list[str]:

@@ -42,8 +42,9 @@ INSTALL = next(kind for kind in list_kinds() if kind.name == "install")
 RELEASES = (
     "0.4.0", "0.4.1", "0.5.0", "0.6.0", "0.6.1", "0.7.0", "0.7.1", "0.8.0", "0.9.0", "0.9.1",
 )  # fmt: skip
-NOT_FIXED = ("transformers>=4.55.2,<5", "pyarrow>=19,<26")
-"""What repairs the sets of today around verl below 0.9 and vLLM 0.11."""
+REPAIRS = ("transformers>=4.55.2,<5", "pyarrow>=19,<26", "datasets>=4")
+"""What repairs the sets of 2026 around verl below 0.9 and vLLM 0.11: VC083, VC121, and VC120,
+which the first two bring about, because a resolver goes back to datasets 2.14 for them."""
 
 
 def made(*requirements: str, as_of: str, python: str = "3.12", repaired: bool = False) -> Cell:
@@ -56,7 +57,7 @@ def made(*requirements: str, as_of: str, python: str = "3.12", repaired: bool = 
         id=f"{word}{pins}-python{python}-{as_of}",
         title="Made for the proof",
         values={},
-        requirements=(*requirements, *(NOT_FIXED if repaired else ())),
+        requirements=(*requirements, *(REPAIRS if repaired else ())),
         overrides=(),
         python=python,
         platform="x86_64-manylinux_2_35",
