@@ -13,7 +13,7 @@
   const TEXTS = ["verl", "release", "driver"];
   const CHOICES = ["python", "glibc", "when", "form", "engine", "torch", "cuda", "rung"];
   const FLAGS = ["conditional", "rotten", "installed"];
-  const AT_ONCE = 60; // lines, more than a screen holds
+  const AT_ONCE = 45; // lines, more than a screen holds
   const scroller = document.getElementById("grid-scroll");
   const COLUMNS = space.verls.map((_, index) => space.verls.length - 1 - index); // newest first
   let shown = { slice: -1, columns: "", rows: "" };
