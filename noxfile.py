@@ -137,6 +137,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports", "--no-logo", env={"COLUMNS": "80"})
+    session.run("verlcompat", "recipe", "--publish", "--check")
     session.run("verlcompat", "report", "--check")
 
 

@@ -253,7 +253,7 @@ def run():
     first, second = torch.randn(1000, device="cuda"), torch.randn(1000, device="cuda")
     out = torch.empty_like(first)
     add[(4,)](first, second, out, 1000, BLOCK=256)
-    return float((out - first - second).abs().max())
+    return float((out - (first + second)).abs().max())
 """
 
 
