@@ -47,15 +47,6 @@ unset PYTHONPATH
 # on every node.
 unset ROCR_VISIBLE_DEVICES
 
-# VC118: The limit of open files is too low. Cost: none; in the shell that starts Ray, on every
-# node.
-# No higher than the hard limit, which only root may raise.
-verlcompat_files="$(ulimit -Hn)"
-[ "$verlcompat_files" = unlimited ] && verlcompat_files=65535
-[ "$verlcompat_files" -gt 65535 ] && verlcompat_files=65535
-ulimit -n "$verlcompat_files" || true
-unset verlcompat_files
-
 # VC139: HF_HUB_ENABLE_HF_TRANSFER is set and hf_transfer is not installed. Cost: slower downloads.
 case "${HF_HUB_ENABLE_HF_TRANSFER:-}" in
   1) unset HF_HUB_ENABLE_HF_TRANSFER ;;

@@ -44,14 +44,5 @@ export RAY_ENABLE_UV_RUN_RUNTIME_ENV=0
 # on every node.
 unset ROCR_VISIBLE_DEVICES
 
-# VC118: The limit of open files is too low. Cost: none; in the shell that starts Ray, on every
-# node.
-# No higher than the hard limit, which only root may raise.
-verlcompat_files="$(ulimit -Hn)"
-[ "$verlcompat_files" = unlimited ] && verlcompat_files=65535
-[ "$verlcompat_files" -gt 65535 ] && verlcompat_files=65535
-ulimit -n "$verlcompat_files" || true
-unset verlcompat_files
-
 # VC183: Weights are sent to the rollout while NCCL uses cuMem. Cost: none known.
 export NCCL_CUMEM_ENABLE=0
