@@ -22,6 +22,8 @@ MATRIX = ROOT / "matrix"
 TOOL = ROOT / ".nox" / "verlcompat" / "bin" / "verlcompat"
 COVERED = "3.12"  # measuring branches doubles the time, so one Python does it
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+WHOLE = {"3.10", COVERED}  # four times everything takes half an hour on two cores
+BESIDE = ["tests/issues", "tests/model", "tests/plugin", "tests/probes", "tests/process"]
 
 PYTESTS = {
     "7.4": ("pytest==7.4.*", "pytest-xdist==3.5.*"),
@@ -114,10 +116,14 @@ _declare_cells()
 
 @nox.session(python=PYTHONS, reuse_venv=True, allow_parallel=True)
 def tests(session: nox.Session) -> None:
-    """Run the tests that need neither network nor minutes; arguments go to pytest."""
+    """Run the tests that need neither network nor minutes; arguments go to pytest.
+
+    Without arguments two Pythons run everything, the others what runs beside a stack.
+    """
     session.install("--editable", ".[cli]", *_groups("test"))
     coverage = ["--cov", "--cov-report=term"] if session.python == COVERED else []
-    session.run("pytest", "-n", "2", *coverage, *session.posargs)
+    rooms = session.posargs or ([] if session.python in WHOLE else BESIDE)
+    session.run("pytest", "-n", "2", *coverage, *rooms)
 
 
 @nox.session(reuse_venv=True)

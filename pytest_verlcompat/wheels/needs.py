@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_verlcompat.wheels.archive import FileTree, InstalledTree
     from pytest_verlcompat.wheels.cache import MemberCache
 
-_KEY = "\0needs.2"
+_KEY = "\0needs.3"
 _LIBRARY = re.compile(r"\.so(\.\d+)*$")
 _WHOLE_BYTES = 3 << 20
 _FRONT_BYTES = 1 << 16

