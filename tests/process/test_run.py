@@ -31,7 +31,17 @@ def _python(code: str, folder: Path, *, timeout_s: float = 20.0, **more: object)
     )
 
 
-def _is_alive(process: int) -> bool:
+def _is_alive(process: int, *, leave_s: float = 2.0) -> bool:
+    """Return whether *process* goes on; one that was killed is seen for a moment longer."""
+    until = time.monotonic() + leave_s
+    while _runs(process):
+        if time.monotonic() >= until:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _runs(process: int) -> bool:
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
