@@ -98,10 +98,4 @@ def _declared(axes: Mapping[str, Axis], report: Report) -> Iterator[Declared]:
 
 def _released(axis: Axis) -> Mapping[str, str]:
     """Return version to the day from which every wheel for x86-64 Linux was there."""
-    found = {}
-    for value in axis.values:
-        facts = value.facts or {}
-        day = facts.get("installable", facts.get("uploaded"))
-        if day is not None:
-            found[value.text] = str(day)
-    return found
+    return {value.text: value.day for value in axis.values if value.day is not None}

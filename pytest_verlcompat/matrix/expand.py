@@ -110,8 +110,7 @@ def _day(releases: Iterable[tuple[Axis, str]], *, text: str, pair: Table) -> str
 
 def _released(axis: Axis, text: str, pair: Table) -> dt.date:
     """Return the day from which every file of the release was there."""
-    facts = next(each.facts for each in axis.values if each.text == text) or {}
-    day = facts.get("installable", facts.get("uploaded"))
+    day = next(each.day for each in axis.values if each.text == text)
     try:
         return dt.date.fromisoformat(str(day))
     except ValueError as error:

@@ -34,6 +34,13 @@ class AxisValue:
     facts: Mapping[str, object] | None = None
     """What discovery read about it: upload day, ``requires-python``, tags, pins, yanked."""
 
+    @property
+    def day(self) -> str | None:
+        """Day from which every wheel for x86-64 Linux was there; None if the index told none."""
+        facts = self.facts or {}
+        day = facts.get("installable", facts.get("uploaded"))
+        return None if day is None else str(day)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:

@@ -15,18 +15,13 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from pytest_verlcompat.errors import MatrixError
+from pytest_verlcompat.matrix.expand import GRACE
 from pytest_verlcompat.resolve.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from pytest_verlcompat.model.axis import Axis, AxisValue
-
-GRACE = dt.timedelta(days=1)
-"""Added to the day on which the newer release was installable, and that day counts to its end.
-Files of a release and of its companions come hours apart, and mirrors lag. More changes
-nothing: of 134 engine releases since 2025, the same 122 resolve by themselves with 0, 1, 2, 3,
-7 and 14 days (Python 3.12, glibc 2.35, asked on 2026-11-20)."""
 
 _GLIBC = re.compile(r"2\.[0-9]+")
 
@@ -189,11 +184,11 @@ def last_complete_day(now: dt.datetime) -> dt.date:
 
 def _release(value: AxisValue, *, where: str) -> Release:
     facts = value.facts or {}
-    day = facts.get("installable", facts.get("uploaded"))
+    day = value.day
     extras, pins = facts.get("extras"), facts.get("pins")
     key = f"{where}: values[{value.text}]"
     try:
-        installable = None if day is None else dt.date.fromisoformat(str(day))
+        installable = None if day is None else dt.date.fromisoformat(day)
     except ValueError as error:
         raise MatrixError(f"{day!r} is not a day written YYYY-MM-DD", where=key) from error
     glibc = facts.get("glibc")
