@@ -6,26 +6,23 @@ No process is started but one that asks the driver's library, and only where the
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import os
-import platform
-import re
 import resource
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.errors import ToolMissingError
 from pytest_verlcompat.model.machine import Gpu, Machine
+from pytest_verlcompat.process.inventory import describe_machine
 from pytest_verlcompat.process.run import Limits, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_DRIVER = Path("/proc/driver/nvidia/version")
-_DRIVER_VERSION = re.compile(r"(?:Module|x86_64|aarch64)\s{1,4}(\d{3}(?:\.\d+){1,2})")
+_DRIVER_FILES = tuple(map(Path, ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")))
 _OWN_CGROUP = Path("/proc/self/cgroup")
 _NVML_S = 0.7
 _SMI_S = 3.0
@@ -36,31 +33,6 @@ _LIBRARY_FOLDERS = (
     "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu",
     "/usr/lib/aarch64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib",
 )  # fmt: skip
-_NVML = """
-import ctypes, json
-library = ctypes.CDLL("libnvidia-ml.so.1")
-if library.nvmlInit_v2() == 0:
-    text = ctypes.create_string_buffer(96)
-    library.nvmlSystemGetDriverVersion(text, 96)
-    cuda = ctypes.c_int()
-    library.nvmlSystemGetCudaDriverVersion_v2(ctypes.byref(cuda))
-    count = ctypes.c_uint()
-    library.nvmlDeviceGetCount_v2(ctypes.byref(count))
-    devices = []
-    for index in range(count.value):
-        device = ctypes.c_void_p()
-        if library.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(device)) != 0:
-            continue
-        name = ctypes.create_string_buffer(96)
-        library.nvmlDeviceGetName(device, name, 96)
-        memory = (ctypes.c_ulonglong * 3)()
-        library.nvmlDeviceGetMemoryInfo(device, memory)
-        major, minor = ctypes.c_int(), ctypes.c_int()
-        library.nvmlDeviceGetCudaComputeCapability(
-            device, ctypes.byref(major), ctypes.byref(minor))
-        devices.append([name.value.decode(), memory[0] >> 20, major.value, minor.value])
-    print(json.dumps({"driver": text.value.decode(), "cuda": cuda.value, "devices": devices}))
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,24 +55,10 @@ class Host:
 
 def read_host() -> Host:
     """Return what this machine offers."""
-    libc, version = platform.libc_ver()
-    nvml = _ask_nvml()
     shm = _shm()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return Host(
-        machine=Machine(
-            system=platform.system(),
-            architecture=platform.machine(),
-            glibc=version if libc == "glibc" else None,
-            cpus=len(os.sched_getaffinity(0)),
-            memory_mib=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
-            driver=nvml.get("driver") or _driver_of_kernel(),
-            driver_cuda=_cuda(nvml.get("cuda")),
-            gpus=tuple(
-                Gpu(name=name, memory_mib=memory, compute_capability=f"{major}.{minor}")
-                for name, memory, major, minor in nvml.get("devices", ())
-            ),
-        ),
+        machine=_machine(),
         shm_mib=shm[0] if shm else None,
         shm_free_mib=shm[1] if shm else None,
         nofile=soft,
@@ -133,24 +91,24 @@ def _program(name: str, environ: Mapping[str, str]) -> bool:
     return shutil.which(name, path=path) is not None
 
 
-def _ask_nvml() -> dict[str, Any]:
-    if not (_DRIVER.exists() or Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()):
-        return {}
-    try:
-        ended = run(
-            [sys.executable, "-I", "-S", "-c", _NVML],
-            env=dict(os.environ),
-            cwd=Path("/"),
-            limits=Limits(timeout_s=_NVML_S, leave_s=0.0),
-        )
-        reply = json.loads(ended.tail.strip().splitlines()[-1])
-    except (ToolMissingError, ValueError, IndexError):
-        reply = None
-    return reply if isinstance(reply, dict) else ask_smi(os.environ)
+def _machine() -> Machine:
+    """Return this machine; where the driver's library is silent, its tool may know the GPUs."""
+    machine = describe_machine(timeout_s=_NVML_S)
+    if machine.gpus or not any(path.exists() for path in _DRIVER_FILES):
+        return machine
+    said = ask_smi(os.environ)
+    return dataclasses.replace(
+        machine,
+        driver=said.get("driver") or machine.driver,
+        gpus=tuple(
+            Gpu(name=name, memory_mib=memory, compute_capability=f"{major}.{minor}")
+            for name, memory, major, minor in said.get("devices", ())
+        ),
+    )
 
 
 def ask_smi(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return what ``nvidia-smi`` says, in the form NVML's reply has; empty where it says nothing.
+    """Return what ``nvidia-smi`` says of driver and devices; empty where it says nothing.
 
     Asked only where the driver's library does not answer, because it may take its time.
     """
@@ -176,18 +134,6 @@ def ask_smi(environ: Mapping[str, str]) -> dict[str, Any]:
             devices.append([words[0], int(words[1]), int(major), int(minor)])
             driver = words[3]
     return {"driver": driver, "devices": devices} if devices else {}
-
-
-def _driver_of_kernel() -> str | None:
-    try:
-        found = _DRIVER_VERSION.search(_DRIVER.read_text("utf-8", "replace"))
-    except OSError:
-        return None
-    return found[1] if found else None
-
-
-def _cuda(number: int | None) -> str | None:
-    return f"{number // 1000}.{number % 1000 // 10}" if number else None
 
 
 def _shm() -> tuple[int, int] | None:
