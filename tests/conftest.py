@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "data" / "golden"
+
+# Under these pytest repeats whole failures in its short summary; the pytest that tests start
+# in other processes must print the same everywhere.
+for _variable in ("CI", "BUILD_NUMBER"):
+    os.environ.pop(_variable, None)
 
 
 class CheckGolden(Protocol):
