@@ -6,6 +6,7 @@ A condition that nobody knows the answer to does not exclude a set; it ranks it 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -183,12 +184,18 @@ def conditions_of(ask: Ask) -> tuple[Condition, ...]:
     if ask.glibc is not None:
         most = _version(ask.glibc, "glibc")
         found.append(
-            Condition(label=f"glibc {ask.glibc}", holds=lambda c: Version(c.glibc) <= most)
+            Condition(label=f"glibc {ask.glibc}", holds=lambda c: _parsed(c.glibc) <= most)
         )
     found += [*_cuda_conditions(ask), *_special_conditions(ask)]
     relevant = frozenset[str]().union(*(SPECIAL[key] for key in _left_out(ask)))
     found.append(Condition(label=WORKS, holds=lambda c: _works(c, without=relevant)))
     return tuple(found)
+
+
+@functools.cache
+def _parsed(text: str) -> Version:
+    """Return the version; thousands of sets name the same few."""
+    return Version(text)
 
 
 def _want(requirement: Requirement) -> Condition:
@@ -233,7 +240,7 @@ def _cuda_conditions(ask: Ask) -> list[Condition]:
 
         def has_driver(candidate: Candidate) -> bool | None:
             least = least_driver(cuda_of(candidate))
-            return None if least is None else Version(least) <= driver
+            return None if least is None else _parsed(least) <= driver
 
         found.append(Condition(label=f"driver {ask.driver}", holds=has_driver))
     if ask.gpu is not None:
@@ -244,8 +251,8 @@ def _cuda_conditions(ask: Ask) -> list[Condition]:
             if text is None:
                 return None
             if capability >= _BLACKWELL:
-                return Version(text) >= Version("12.8")
-            return capability >= _TURING or Version(text) < Version("13")
+                return _parsed(text) >= _parsed("12.8")
+            return capability >= _TURING or _parsed(text) < _parsed("13")
 
         found.append(Condition(label=f"GPU {ask.gpu}", holds=has_kernels))
     return found
