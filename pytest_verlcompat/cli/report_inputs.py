@@ -70,11 +70,11 @@ def gather_inputs(workspace: Workspace, matrix: Matrix, *, report: Report) -> Si
 
 
 def _needs() -> Mapping[str, str]:
-    """Return trap code to the requirement that avoids it, where all rules of a code agree."""
+    """Return trap code to what avoids it in words, where all rules of a code agree."""
     found: dict[str, set[str]] = {}
     for fact in load_facts():
         for name, versions in fact.needs.items():
-            found.setdefault(fact.id, set()).add(f"{name}{versions}")
+            found.setdefault(fact.id, set()).add(f"with {name}{versions} installed")
     return {code: next(iter(texts)) for code, texts in found.items() if len(texts) == 1}
 
 
