@@ -52,7 +52,7 @@ def _measure(folder: Path, name: str, *, pairs: int) -> dict[str, Any]:
     """Return wall seconds and used memory of *pairs* runs each way, the order changing."""
     (probe,) = find_probes([name], probes=list_probes())
     python = Path(sys.executable)
-    bundle = open_bundle(folder, into=folder / "environment", python=python, say=sys.stderr.write)
+    bundle = open_bundle(folder, into=folder / "environment", python=python, say=_say)
     patient, pool = bundle.patient(describe_machine()), GpuPool()
     outcomes, memory = [], []
     spent: dict[str, list[float]] = {"harness": [], "hand": []}
@@ -80,6 +80,10 @@ def _measure(folder: Path, name: str, *, pairs: int) -> dict[str, Any]:
         "outcomes": sorted(set(outcomes)),
         "memory": memory,
     }
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def _by_hand(probe: Probe, patient: Patient) -> None:

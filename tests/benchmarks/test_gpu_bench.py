@@ -7,7 +7,7 @@ runs of it are compared. The first run of a suite compiles kernels that those af
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -39,7 +39,7 @@ def _records() -> dict[tuple[str, str], list[Evidence]]:
 
 def test_gpu_probes_cost_what_they_cost_and_end_alike_twice() -> None:
     """Wall clock and peak memory a probe; equal outcomes in every run; nothing left behind."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     slowest: dict[str, float] = defaultdict(float)
     quickest: dict[str, float] = defaultdict(float)
     left = []
