@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_verlcompat.model.machine import Gpu
 from pytest_verlcompat.model.outcome import Outcome, Rung
 from pytest_verlcompat.report.site_gpu import MEASURES, make_machines, name_machine
+from pytest_verlcompat.report.site_pages import render_site
 from tests.report.conftest import make_report
 from tests.tiny import MACHINE, make_evidence
 
@@ -89,3 +90,17 @@ def test_stacks_stand_beside_each_other_only_on_one_machine(checkout: TinyWorksp
     assert [len(each["stacks"]) for each in machines] == [2, 1]
     assert machines[0]["rows"][0]["values"] == ["9.5", "9.5"]
     assert machines[0]["rows"][1]["values"] == ["5,287", "5,287"]
+
+
+def test_page_shows_what_was_measured_and_a_dash_for_the_rest(checkout: TinyWorkspace) -> None:
+    """A stack without one figure keeps its column."""
+    report = make_report(checkout)
+    cells = tuple(
+        dataclasses.replace(report.cells[0], records=tuple(records))
+        for records in (RECORDS, RECORDS[:1])
+    )
+
+    page = render_site(dataclasses.replace(report, cells=cells))["gpu.html"]
+
+    assert "1 x NVIDIA H200, driver 580.1, 16 cores" in page
+    assert '<td class="n">0.0193</td><td class="n">–</td>' in page
