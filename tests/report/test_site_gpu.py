@@ -103,4 +103,4 @@ def test_page_shows_what_was_measured_and_a_dash_for_the_rest(checkout: TinyWork
     page = render_site(dataclasses.replace(report, cells=cells))["gpu.html"]
 
     assert "1 x NVIDIA H200, driver 580.1, 16 cores" in page
-    assert '<td class="n">0.0193</td><td class="n">–</td>' in page
+    assert '<td class="n">0.0193</td><td class="n">\u2013</td>' in page
