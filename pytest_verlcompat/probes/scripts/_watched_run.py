@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 GAVE_UP = 70
-GRACE_S = 30.0
+GRACE_S = 15.0
 """How long a program may take to end by itself after a worker of its engine failed."""
 _POLL_S = 0.5
 _FAILED = re.compile(r"WorkerProc hit an exception|Scheduler hit an exception|EngineCore .*fatal")

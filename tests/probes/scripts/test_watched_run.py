@@ -57,7 +57,7 @@ def test_program_that_hangs_on_a_worker_is_ended(tmp_path: Path, body: str, stat
     script.write_text(f"import sys, time\n{body}\n", encoding="utf-8")
     quick = (SCRIPTS / "_watched_run.py").read_text(encoding="utf-8")
     (tmp_path / "watched.py").write_text(
-        quick.replace("GRACE_S = 30.0", "GRACE_S = 0.5"), encoding="utf-8"
+        quick.replace("GRACE_S = 15.0", "GRACE_S = 0.5"), encoding="utf-8"
     )
     started = time.monotonic()
 
