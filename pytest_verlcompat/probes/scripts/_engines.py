@@ -81,8 +81,19 @@ def sglang_settings(folder: Path, **changed: Any) -> dict[str, Any]:
         "disable_radix_cache": True,
         "random_seed": 0,
         "log_level": "info",
+        **eager_settings(read_source("sglang", "srt/server_args.py")),
         **changed,
     }
+
+
+def eager_settings(arguments: str) -> dict[str, Any]:
+    """Return what else than ``disable_cuda_graph`` keeps a release from capturing graphs.
+
+    Args:
+        arguments: Source of ``sglang/srt/server_args.py``.
+    """
+    name = "disable_piecewise_cuda_graph"
+    return {name: True} if name in arguments else {}
 
 
 def start(name: str, folder: Path, *, share: float, sleep: bool = False) -> Any:

@@ -213,5 +213,9 @@ def test_engine_samples_as_in_a_rollout_where_it_can(load_script: Callable[[str]
     """A release that does not know the keyword is not given it."""
     settings = load_script("_engines").rollout_settings
 
+    eager = load_script("_engines").eager_settings
+
     assert settings("logprobs_mode: str") == {"logprobs_mode": "processed_logprobs"}
     assert settings("seed: int") == {}
+    assert eager("disable_piecewise_cuda_graph: bool") == {"disable_piecewise_cuda_graph": True}
+    assert eager("disable_cuda_graph: bool") == {}
