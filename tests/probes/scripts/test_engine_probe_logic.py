@@ -211,9 +211,9 @@ def test_engines_run_side_by_side_only_where_none_measures_memory(
 
 def test_engine_samples_as_in_a_rollout_where_it_can(load_script: Callable[[str], Any]) -> None:
     """A release that does not know the keyword is not given it."""
-    settings = load_script("_engines").rollout_settings
+    script = load_script("_engines")
 
-    eager = load_script("_engines").eager_settings
+    settings, eager = script.rollout_settings, script.eager_settings
 
     assert settings("logprobs_mode: str") == {"logprobs_mode": "processed_logprobs"}
     assert settings("seed: int") == {}
