@@ -239,6 +239,7 @@ class _CellRun:
             machine=self._executor.machine,
             cell_id=self._cell.id,
             values=self._cell.values,
+            kernels=environment.python.parents[1] / "kernels",
         )
         for number, probe in enumerate(due, start=1):
             self._say(f"probe {number}/{len(due)} {probe.name}")

@@ -75,6 +75,7 @@ class Unbundled:
             machine=machine,
             cell_id=None if differs else self.manifest.cell_id,
             values=None if differs else self.manifest.values,
+            kernels=self.python.parents[1] / "kernels",
         )
 
 

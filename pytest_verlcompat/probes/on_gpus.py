@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,20 @@ def launch_on(pool: Lender, probe: Probe, patient: Patient, *, logs: Path) -> Ev
     with pool.borrow(probe.gpus) as lease:
         if isinstance(lease, Lack):
             return _skipped(probe, patient, lease)
+        before = count_kernels(patient)
         with Watch(lease, limit_s=probe.timeout_s + _SPARE_S) as watch:
             record = launch(probe, patient, logs=logs, visible_devices=lease.visible_devices)
+        if before is not None:
+            compiled = {"before": before, "after": count_kernels(patient)}
+            record = dataclasses.replace(record, facts={**record.facts, "kernel_files": compiled})
         return judge_memory(record, lease=lease, watch=watch)
+
+
+def count_kernels(patient: Patient) -> int | None:
+    """Return how many files of compiled kernels are kept; ``None`` where none are."""
+    if patient.kernels is None:
+        return None
+    return sum(len(files) for _, _, files in os.walk(patient.kernels))
 
 
 def judge_memory(record: Evidence, *, lease: Lease, watch: Watch) -> Evidence:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_verlcompat.issues.record import explain_record
 from pytest_verlcompat.model.outcome import Outcome, Rung
 from pytest_verlcompat.report.inert import bounded
+from pytest_verlcompat.report.site_gpu import name_stack, read_number
 from pytest_verlcompat.report.site_plots import render_bars, render_curve
 from pytest_verlcompat.report.site_records import version_order
 from pytest_verlcompat.report.words import (
@@ -72,7 +73,7 @@ def make_line(report: Report, cell: CellReport) -> dict[str, Any]:
         "mark": MARKS[cell.verdict.kind],
         "highest": cell.verdict.highest.value if cell.verdict.highest else None,
         "versions": [(axis, bounded(versions.get(axis, ABSENT), 40)) for axis in _FIRST],
-        "name": _name(cell),
+        "name": name_stack(cell),
         "rungs": [(rung.value, rung_state(rung, cell.verdict)) for rung in Rung],
         "flaky": len(cell.contradicted),
     }
@@ -97,7 +98,7 @@ def make_plots(report: Report) -> list[tuple[str, Markup]]:
     plots = []
     for title, unit, measure in MEASURES:
         rows = [
-            (f"{_name(cell)}, Python {cell.cell.python}, {cell.cell.as_of}", value)
+            (f"{name_stack(cell)}, Python {cell.cell.python}, {cell.cell.as_of}", value)
             for cell in report.cells
             if (value := measure(cell.records)) is not None
         ]
@@ -105,13 +106,6 @@ def make_plots(report: Report) -> list[tuple[str, Markup]]:
         if drawn is not None:
             plots.append((title, drawn))
     return plots
-
-
-def _name(cell: CellReport) -> str:
-    values = cell.cell.values
-    return " + ".join(
-        f"{axis} {values[axis]}" for axis in ("verl", "vllm", "sglang") if axis in values
-    )
 
 
 def _address(cell: CellReport) -> str | None:
@@ -235,7 +229,7 @@ def _start_seconds(records: Iterable[Evidence]) -> float | None:
             continue
         engines = each.facts.get("engines")
         parts = [each.facts, *(engines.values() if isinstance(engines, dict) else ())]
-        found = [_number(part.get("start_s")) for part in parts if isinstance(part, dict)]
+        found = [read_number(part.get("start_s")) for part in parts if isinstance(part, dict)]
         if known := [value for value in found if value is not None]:
             return max(known)
     return None
@@ -250,14 +244,8 @@ def _mismatch(records: Iterable[Evidence]) -> float | None:
     for each in records:
         difference = each.facts.get("difference")
         if each.subject == "rollout_agreement" and isinstance(difference, dict):
-            return _number(difference.get("mean"))
+            return read_number(difference.get("mean"))
     return None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value)
 
 
 MEASURES = (

@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from pytest_verlcompat.model.outcome import Rung
-from pytest_verlcompat.report import site_cells, site_plots, site_tables
+from pytest_verlcompat.report import site_cells, site_gpu, site_plots, site_tables
 from pytest_verlcompat.report.inert import bounded, printable
 from pytest_verlcompat.report.language import load_chinese, marked
 from pytest_verlcompat.report.site_data import render_script, render_space
@@ -42,6 +42,7 @@ PAGES = (
     ("fits.html", "What fits my machine?"),
     ("releases.html", "verl releases"),
     ("cells/index.html", "Installed stacks"),
+    ("gpu.html", "On the GPU"),
     ("extensions.html", "Extensions"),
     ("rot.html", "Rot"),
     ("failures/index.html", "Known failures"),
@@ -166,6 +167,7 @@ def _pages(draw: _Draw, report: Report, inputs: SiteInputs) -> Iterator[tuple[st
     yield "releases.html", _releases(draw, report, inputs)
     yield "extensions.html", _extensions(draw, report)
     yield "rot.html", _rot(draw, report, inputs)
+    yield "gpu.html", _gpu(draw, report)
     yield "figures.html", _figures(draw, report)
 
 
@@ -204,6 +206,11 @@ def _rot(draw: _Draw, report: Report, inputs: SiteInputs) -> str:
         lives=site_plots.render_lives(rows),
         effects={fault: inputs.effects.get(fault, "") for fault in faults},
     )
+
+
+def _gpu(draw: _Draw, report: Report) -> str:
+    machines = site_gpu.make_machines(report)
+    return draw("gpu", title="On the GPU", here="gpu.html", machines=machines)
 
 
 def _figures(draw: _Draw, report: Report) -> str:

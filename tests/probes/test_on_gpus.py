@@ -57,7 +57,7 @@ def make_probe(nvml: FakeNvml, body: str, *, gpus: int = 1) -> Probe:
     return read_probe(path)
 
 
-def launch(nvml: FakeNvml, body: str, *, gpus: int = 1) -> Evidence:
+def launch(nvml: FakeNvml, body: str, *, gpus: int = 1, kernels: Path | None = None) -> Evidence:
     """Return what running such a probe came to."""
     patient = Patient(
         python=Path(sys.executable),
@@ -66,6 +66,7 @@ def launch(nvml: FakeNvml, body: str, *, gpus: int = 1) -> Evidence:
         lock_sha256="0" * 64,
         environment_id=None,
         machine=Machine(system="Linux", architecture="x86_64", glibc=None, cpus=1, memory_mib=1),
+        kernels=kernels,
     )
     logs = nvml.path.parent / "logs"
     return launch_on(GpuPool(wait_s=0), make_probe(nvml, body, gpus=gpus), patient, logs=logs)
@@ -181,3 +182,24 @@ def test_child_left_on_the_gpu_is_killed_and_fails(nvml: FakeNvml) -> None:
 
     assert (record.outcome, record.ending) == (Outcome.FAILED, Ending.LEFT_PROCESSES)
     assert not is_running(record.facts["child"])
+
+
+COMPILE = """
+from pathlib import Path
+kept = Path.home() / ".cache" / "flashinfer" / "sampling.so"
+there = kept.exists()
+kept.parent.mkdir(parents=True, exist_ok=True)
+kept.write_bytes(b"kernel")
+return {"there": there}
+"""
+
+
+def test_kernels_compiled_by_one_probe_serve_the_next(nvml: FakeNvml, tmp_path: Path) -> None:
+    """What was compiled stays with the environment, and a record says whether it was there."""
+    first, second = (launch(nvml, COMPILE, kernels=tmp_path / "kernels") for _ in range(2))
+    without = launch(nvml, COMPILE)
+
+    assert [record.facts["there"] for record in (first, second, without)] == [False, True, False]
+    assert first.facts["kernel_files"] == {"before": 0, "after": 1}
+    assert second.facts["kernel_files"] == {"before": 1, "after": 1}
+    assert "kernel_files" not in without.facts

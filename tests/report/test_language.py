@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytest_verlcompat.issues.catalogue import Role, Stage, Verified
 from pytest_verlcompat.model.outcome import Rung
-from pytest_verlcompat.report import site_cells, site_pages
+from pytest_verlcompat.report import site_cells, site_gpu, site_pages
 from pytest_verlcompat.report.language import load_chinese, marked
 from pytest_verlcompat.report.site_space import WORDS
 from pytest_verlcompat.report.words import MEANINGS
@@ -32,6 +32,7 @@ def _sentences() -> set[str]:
     found |= {*WORDS, *MEANINGS.values(), site_pages.ERRORED[2], *(each.value for each in Rung)}
     found |= {name for _, name in site_pages.PAGES}
     found |= {each.value for kind in (Stage, Role, Verified) for each in kind}
+    found |= {title for title, _, _ in site_gpu.MEASURES}
     return found | {title for title, _, _ in site_cells.MEASURES}
 
 

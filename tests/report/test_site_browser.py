@@ -41,6 +41,7 @@ PAGES = (
     "releases.html",
     "extensions.html",
     "rot.html",
+    "gpu.html",
     "figures.html",
     "cells/index.html",
     f"cells/{CELL}.html",

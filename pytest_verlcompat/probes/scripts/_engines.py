@@ -7,12 +7,13 @@ its model directly, as verl's rollout does in its worker; SGLang has processes o
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 POOL_GIB = 4.0
 CACHE_TOKENS = 16384
@@ -38,8 +39,31 @@ def vllm_settings(folder: Path, *, share: float, **changed: Any) -> dict[str, An
         "enable_prefix_caching": False,
         "seed": 0,
         "disable_log_stats": True,
+        **rollout_settings(read_source("vllm", "engine/arg_utils.py")),
         **changed,
     }
+
+
+def rollout_settings(arguments: str) -> dict[str, Any]:
+    """Return what verl's rollout sets beyond the defaults and a release knows.
+
+    The rollout's own probabilities, temperature and all, are what training compares with; they
+    also decide how vLLM samples.
+
+    Args:
+        arguments: Source of ``vllm/engine/arg_utils.py``.
+
+    Source: logprobs_mode in verl/trainer/config/rollout/rollout.yaml of 0.9.1, read 2026-11-20.
+    """
+    return {"logprobs_mode": "processed_logprobs"} if "logprobs_mode" in arguments else {}
+
+
+def read_source(module: str, path: str) -> str:
+    """Return the source at *path* in the installed *module*, without importing it."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+    return (Path(spec.origin).parent / path).read_text(encoding="utf-8")
 
 
 def sglang_settings(folder: Path, **changed: Any) -> dict[str, Any]:
@@ -57,8 +81,19 @@ def sglang_settings(folder: Path, **changed: Any) -> dict[str, Any]:
         "disable_radix_cache": True,
         "random_seed": 0,
         "log_level": "info",
+        **eager_settings(read_source("sglang", "srt/server_args.py")),
         **changed,
     }
+
+
+def eager_settings(arguments: str) -> dict[str, Any]:
+    """Return what else than ``disable_cuda_graph`` keeps a release from capturing graphs.
+
+    Args:
+        arguments: Source of ``sglang/srt/server_args.py``.
+    """
+    name = "disable_piecewise_cuda_graph"
+    return {name: True} if name in arguments else {}
 
 
 def start(name: str, folder: Path, *, share: float, sleep: bool = False) -> Any:
@@ -74,8 +109,7 @@ class _Vllm:
         from vllm import LLM
 
         settings = vllm_settings(folder, share=share, enable_sleep_mode=sleep)
-        # The rollout's own probabilities, temperature and all: what verl asks for.
-        self.llm = LLM(**settings, logprobs_mode="processed_logprobs")
+        self.llm = LLM(**settings)
 
     def generate(
         self, prompts: list[list[int]], *, tokens: int, temperature: float = 0.0, seed: int = 0

@@ -2,7 +2,9 @@
 
 ``VLLM_USE_V1`` is known to some releases only (read from the installed ``vllm/envs.py``); where
 it is, an engine is started with it unset, 1 and 0. ``VLLM_ATTENTION_BACKEND``, or the keyword
-``attention_backend`` where the variable is gone, is then set to each of the usual names.
+``attention_backend`` where the variable is gone, is then set to each of the usual names. Where
+the size of the cache can be said in bytes, so that no engine measures the GPU's memory, and
+that memory is large enough, the engines run side by side.
 
 Passed: an engine starts and generates with nothing set. Conditional: ``VLLM_USE_V1=1``
 does not do the same; ``0`` may fail (the old engine is gone from 0.11) and is a fact, and so is
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,11 @@ TIMEOUT_S = 480.0
 SWITCH = "VLLM_USE_V1"
 BACKEND = "VLLM_ATTENTION_BACKEND"
 BACKENDS = ("FLASH_ATTN", "TRITON_ATTN", "FLASHINFER")
-TRIAL_TIMEOUT_S = 90.0
+TRIAL_TIMEOUT_S = 150.0
+"""FlashInfer's attention is compiled at the first start: 75 s on 16 cores."""
+CACHE_BYTES = 2 << 30
+ENGINE_GIB = 8.0
+"""What an engine with that cache takes at most: context, weights, cache and workspace."""
 
 
 def probe(request: dict[str, Any]) -> dict[str, Any]:
@@ -37,17 +44,44 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     tiny.write_model(scratch / "model")
     engine = engines.vllm_settings(scratch / "model", share=device.engine_share(engines.POOL_GIB))
     known = known_variables(_read("envs.py"))
+    arguments = _read("engine/arg_utils.py")
     facts["known"] = {name: name in known for name in (SWITCH, BACKEND)}
-    facts["cases"] = cases = {}
-    for case, (environ, changed) in plan(known, _read("engine/arg_utils.py")).items():
-        cases[case] = trial.try_once(
-            scratch / f"case{len(cases)}",
+    cases = plan(known, arguments)
+    together = count_together(len(cases), arguments, share=device.engine_share(ENGINE_GIB))
+    facts["side_by_side"] = together
+    if together > 1:
+        engine["kv_cache_memory_bytes"] = CACHE_BYTES
+
+    def attempt(numbered: tuple[int, str]) -> dict[str, Any]:
+        number, case = numbered
+        environ, changed = cases[case]
+        found: dict[str, Any] = trial.try_once(
+            scratch / f"case{number}",
             {**engine, **changed},
             environ=environ,
             timeout_s=TRIAL_TIMEOUT_S,
         )
-    condition = conclude(cases)
+        return found
+
+    with ThreadPoolExecutor(together) as executor:
+        facts["cases"] = dict(zip(cases, executor.map(attempt, enumerate(cases)), strict=True))
+    condition = conclude(facts["cases"])
     return {**facts, "condition": condition} if condition else dict(facts)
+
+
+def count_together(cases: int, arguments: str, *, share: float) -> int:
+    """Return how many engines may run at a time.
+
+    vLLM refuses to start where another process gives memory back while it measures its own,
+    which it leaves where it is told the size of its cache.
+
+    Args:
+        arguments: Source of ``vllm/engine/arg_utils.py``.
+        share: What one engine takes of the GPU's memory.
+    """
+    if "kv_cache_memory_bytes" not in arguments:
+        return 1
+    return max(1, min(cases, int(0.9 / share)))
 
 
 def plan(

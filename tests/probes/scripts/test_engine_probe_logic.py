@@ -195,3 +195,27 @@ def test_answers_agree_while_tokens_are_near_the_likeliest(
     assert script.compare([0.0] * 19 + [0.1])["agrees"]
     assert not script.compare([0.0] * 19 + [2.0])["agrees"]
     assert not script.compare([0.0] * 10 + [0.1] * 10)["agrees"]
+
+
+def test_engines_run_side_by_side_only_where_none_measures_memory(
+    load_script: Callable[[str], Any],
+) -> None:
+    """A release that cannot be told the size of its cache gets the GPU alone."""
+    count = load_script("v1_switch").count_together
+
+    assert count(4, "kv_cache_memory_bytes: int", share=0.06) == 4
+    assert count(4, "kv_cache_memory_bytes: int", share=0.34) == 2
+    assert count(4, "kv_cache_memory_bytes: int", share=0.9) == 1
+    assert count(4, "gpu_memory_utilization: float", share=0.06) == 1
+
+
+def test_engine_samples_as_in_a_rollout_where_it_can(load_script: Callable[[str], Any]) -> None:
+    """A release that does not know the keyword is not given it."""
+    script = load_script("_engines")
+
+    settings, eager = script.rollout_settings, script.eager_settings
+
+    assert settings("logprobs_mode: str") == {"logprobs_mode": "processed_logprobs"}
+    assert settings("seed: int") == {}
+    assert eager("disable_piecewise_cuda_graph: bool") == {"disable_piecewise_cuda_graph": True}
+    assert eager("disable_cuda_graph: bool") == {}
