@@ -151,7 +151,7 @@ def _carry_out(plan: Plan, *, args: argparse.Namespace, workspace: Workspace) ->
         )
         for cell_id, known in plan.known.items()
     }
-    if plan.tasks:
+    if plan.tasks or plan.unaffordable:
         controller = Controller(
             plan,
             make_executor(args, workspace),

@@ -60,23 +60,23 @@ class Controller:
         self._keep = keep
         self._progress = progress
         self._budget_s = float("inf") if gpu_minutes is None else gpu_minutes * 60
-        self._waiting = list(plan.tasks)
+        self._waiting = [*plan.tasks, *plan.unaffordable]
         self._known: dict[str, Known] = dict(plan.known)
         self._attempts: Counter[str] = Counter()
         self._sent: dict[str, Task] = {}
         self._open: dict[str, list[int]] = {}
         """Cell id to the numbers of GPUs of its tasks that are not at their end."""
-        for task in plan.tasks:
+        for task in self._waiting:
             self._open.setdefault(task.cell.id, []).append(task.needs.gpus)
         self._broken: set[str] = set()
         self.running: dict[str, str] = {}
         """Task id to where it runs."""
-        self.total = len(plan.tasks)
+        self.total = len(self._waiting)
         self.executed: Counter[str] = Counter()
         """Cell id to the number of checks and probes that were executed."""
         self.ended: list[Finished] = []
         self.spared: list[Task] = list(plan.spared)
-        self.unaffordable: list[Task] = list(plan.unaffordable)
+        self.unaffordable: list[Task] = []
 
     def run(self) -> None:
         """Carry everything out; whatever ends it early, nothing is left running."""
@@ -113,23 +113,24 @@ class Controller:
         for task in self._waiting:
             if min(self._open[task.cell.id]) < task.needs.gpus:
                 still.append(task)
-            elif self._is_wanted(task):
+            elif not self._is_wanted(task):
+                self._close(task)
+            elif task.gpu_s > self._budget_s:
+                still.append(task)  # others may take less than is set aside for them
+            else:
                 self._budget_s -= task.gpu_s
                 self._submit(task)
-            else:
-                self._close(task)
+        if not self._sent:
+            self.unaffordable, still = still, []
         self._waiting = still
 
     def _is_wanted(self, task: Task) -> bool:
-        """Return whether what is known by now leaves a reason, and the money, to start *task*."""
+        """Return whether what is known by now leaves a reason to start *task*."""
         known = self._known.get(task.cell.id)
         if task.cell.id in self._broken:
             return False
         if not task.base and known is not None and known.refused:
             self.spared.append(task)
-            return False
-        if task.gpu_s > self._budget_s:
-            self.unaffordable.append(task)
             return False
         return True
 

@@ -164,7 +164,8 @@ class RayExecutor:
             self._tell(generator, message, tell)
 
     def _lose(self, generator: Any, why: str, tell: Callable[[Event], None]) -> None:  # noqa: ANN401 -- of Ray
-        tell(Lost(task=self._attempts.pop(generator).task, why=why))
+        # What a node says of its own accord was not redacted there.
+        tell(Lost(task=self._attempts.pop(generator).task, why=make_redactor(os.environ)(why)))
 
     def _tell(
         self,
@@ -275,7 +276,7 @@ def _describe(needs: Needs) -> str:
 
 def _why(ray: Any, error: Exception) -> str:  # noqa: ANN401 -- the module
     """Return one line about what Ray raised."""
-    lines = make_redactor(os.environ)(str(error)).strip().splitlines() or [""]
+    lines = str(error).strip().splitlines() or [""]
     said = lines[-1] if isinstance(error, ray.exceptions.RayTaskError) else lines[0]
     return f"{type(error).__name__}: {said.strip()}"
 

@@ -29,6 +29,14 @@ TITLE = "Growth: JSON Lines against Parquet written by DuckDB"
 COMMAND = "nox -s bench -- tests/benchmarks/test_growth_bench.py"
 SIZES = [int(each) for each in os.environ.get("VERLCOMPAT_BENCH_RECORDS", "100000 1000000").split()]
 ROOM_BYTES = 6 << 30
+STEPS = (
+    "jsonl_cells",
+    "duckdb_jsonl",
+    "parquet_write",
+    "duckdb_parquet",
+    "parquet_counting",
+    "parquet_cell",
+)
 
 
 def _step(name: str, folder: Path, *words: object) -> dict[str, Any]:
@@ -50,7 +58,14 @@ def test_growth(tmp_path: Path, count: int) -> None:
         pytest.skip(f"wants {ROOM_BYTES * count // 10**9} MB of disk")
     row: dict[str, Any] = {"what": f"{count} records"}
     row["jsonl_bytes"] = _step("write", tmp_path, count)["bytes"]
-    steps = ["jsonl_cells", "duckdb_jsonl", "parquet_write", "duckdb_parquet", "parquet_cell"]
+    steps = [
+        "jsonl_cells",
+        "duckdb_jsonl",
+        "parquet_write",
+        "duckdb_parquet",
+        "parquet_counting",
+        "parquet_cell",
+    ]
     if count <= 100_000:
         steps.insert(0, "jsonl_all")  # of a million it takes more memory than there may be
     answers = {}
@@ -78,6 +93,7 @@ def test_growth(tmp_path: Path, count: int) -> None:
     )
     assert answers["duckdb_jsonl"]["found"] == answers["duckdb_parquet"]["found"]
     assert answers["parquet_cell"]["rows"] == 100
+    assert answers["parquet_counting"]["counting"] == count // 5
 
 
 def _tenfold(folder: Path, count: int) -> dict[str, Any]:

@@ -166,8 +166,14 @@ def test_failure_without_gpu_spares_the_gpu_of_the_same_run() -> None:
     assert [each.id for each in controller.spared] == ["alpha1.0 on 1 GPU"]
 
 
-def test_gpu_time_that_was_not_needed_is_spent_on_the_next() -> None:
-    """The budget counts what was used; what took longer than expected leaves less."""
+@pytest.mark.parametrize(
+    ("took_s", "minutes", "sent", "left"),
+    [(30.0, 1.0, 1, 2), (20.0, 1.5, 2, 1), (90.0, 1.6, 1, 2), (0.0, 0.5, 0, 3)],
+)
+def test_what_was_spent_counts_and_not_what_was_expected(
+    took_s: float, minutes: float, sent: int, left: int
+) -> None:
+    """Each of three is expected to take a minute of one GPU; they run one after the other."""
     tasks = [
         _task(
             id=f"on {number}",
@@ -177,18 +183,42 @@ def test_gpu_time_that_was_not_needed_is_spent_on_the_next() -> None:
         )
         for number in range(3)
     ]
-    executor = Scripted(
-        *[lambda task: [Finished(task=task, duration_s=30.0)]] * 2,
-        lambda task: [Finished(task=task, duration_s=90.0)],
-    )
+    executor = OneByOne(took_s)
     controller = Controller(
-        Plan(tasks=tuple(tasks), known={}), executor, keep=lambda _: None, gpu_minutes=1.0
+        Plan(tasks=tuple(tasks), known={}),
+        executor,
+        keep=lambda _: None,
+        gpu_minutes=minutes,
     )
 
     controller.run()
 
-    assert [each.id for each in executor.submitted] == ["on 0"]
-    assert [each.id for each in controller.unaffordable] == ["on 1", "on 2"]
+    assert executor.started == [f"on {number}" for number in range(sent)]
+    assert [each.id for each in controller.unaffordable] == [
+        f"on {3 - n}" for n in range(left, 0, -1)
+    ]
+
+
+class OneByOne:
+    """An executor for which every task takes the same time."""
+
+    def __init__(self, took_s: float) -> None:
+        self.took_s = took_s
+        self.queue: list[Task] = []
+        self.started: list[str] = []
+
+    def submit(self, task: Task) -> None:
+        """Take the task."""
+        self.queue.append(task)
+        self.started.append(task.id)
+
+    def wait(self, tell: Callable[[Event], None], *, timeout_s: float) -> None:  # noqa: ARG002 -- of the contract
+        """Finish the oldest."""
+        tell(Finished(task=self.queue.pop(0), duration_s=self.took_s))
+
+    def cancel(self) -> None:
+        """Forget what waits."""
+        self.queue.clear()
 
 
 def test_interrupt_cancels_what_runs() -> None:
