@@ -11,6 +11,7 @@ import datetime as dt
 import importlib
 import json
 import os
+import socket
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _NOWHERE = "every node"
 _CANCEL_S = 20.0
+_KNOCK_S = 10.0
 _CLOCKS_S = 5.0
 """Clocks that differ by less are taken for one; a message takes that long at the most."""
 
@@ -227,6 +229,7 @@ def _join(address: str) -> Any:  # noqa: ANN401 -- the module ray
             'Ray is not installed here; install "pytest-verlcompat[ray]" in the version that the '
             "cluster has"
         ) from error
+    _knock(address)
     try:
         ray.init(
             address=address, namespace="verlcompat", log_to_driver=False, configure_logging=False
@@ -238,6 +241,17 @@ def _join(address: str) -> Any:  # noqa: ANN401 -- the module ray
         ) from error
     ray.cloudpickle.register_pickle_by_value(node_shell)
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raise ExecutorError if nobody listens at *address*; Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
+    except (OSError, OverflowError) as error:
+        raise ExecutorError(f"nobody answers there: {error}", where=address) from error
 
 
 def _remote() -> Callable[..., Iterator[str]]:

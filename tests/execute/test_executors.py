@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_verlcompat.errors import DiskSpaceError, ExecutorError, UsageError
+from pytest_verlcompat.errors import DiskSpaceError, ExecutorError, ToolMissingError, UsageError
 from pytest_verlcompat.execute.controller import Controller
 from pytest_verlcompat.execute.local import LocalExecutor
 from pytest_verlcompat.execute.plan import Known, Plan
@@ -65,6 +66,25 @@ def test_ray_client_is_refused_with_what_to_do() -> None:
     """A client cannot stream, so records would come late or not at all."""
     with pytest.raises(UsageError, match="on a node of the cluster"):
         RayExecutor(address="ray://host:10001", find_lock=load_lock, code=b"", folder="x")  # type: ignore[arg-type]
+
+
+def test_missing_ray_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra is optional, and has to be of the version of the cluster."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+
+    with pytest.raises(ToolMissingError, match=r"pytest-verlcompat\[ray\].* version"):
+        RayExecutor(address="auto", find_lock=load_lock, code=b"", folder="x")  # type: ignore[arg-type]
+
+
+def test_address_where_nobody_listens_is_said_at_once() -> None:
+    """Ray itself would try for minutes."""
+    pytest.importorskip("ray")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening
+        port = taken.getsockname()[1]
+
+        with pytest.raises(ExecutorError, match="nobody answers there"):
+            RayExecutor(address=f"127.0.0.1:{port}", find_lock=load_lock, code=b"", folder="x")  # type: ignore[arg-type]
 
 
 class Scripted:

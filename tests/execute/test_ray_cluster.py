@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_verlcompat.errors import ExecutorError
+from pytest_verlcompat.execute.ray_cluster import RayExecutor
+from pytest_verlcompat.execute.runner import pack_agent
 from pytest_verlcompat.model.outcome import Outcome
-from pytest_verlcompat.resolve.lock import make_lock
+from pytest_verlcompat.resolve.lock import load_lock, make_lock
 from pytest_verlcompat.store.jsonl import load_cell_evidence
 from tests.conftest import use_environ
+from tests.execute.contract import check_contract, make_tasks
 from tests.execute.ray_nodes import Nodes
 from tests.tiny import NO_SUCH_MINOR, TinyIndex, TinyWorkspace, python_path
 
@@ -115,6 +118,22 @@ def test_cells_run_on_nodes_and_the_second_run_has_nothing_to_do(
     assert "2 done, 0 running, 0 left" in said
     assert again == 0, said_again
     assert "0 executed, 5 current" in said_again
+
+
+def test_ray_executor_meets_the_contract(
+    tiny_workspace: TinyWorkspace, nodes: Nodes, tmp_path: Path
+) -> None:
+    """It is an executor like any other."""
+    tasks = make_tasks(tiny_workspace)
+    executor = RayExecutor(
+        address=nodes.address,
+        find_lock=lambda task: load_lock(task.cell, folder=tiny_workspace.workspace.locks),
+        code=pack_agent(tiny_workspace.scripts),
+        folder=str(tmp_path / "node"),
+        words=("--keep-free-gib", "0"),
+    )
+
+    check_contract(executor, tasks)
 
 
 _MEET = """
