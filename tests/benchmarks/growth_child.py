@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import resource
 import statistics
@@ -32,7 +33,6 @@ _COLUMNS = (
     "cell_id VARCHAR, subject VARCHAR, rung VARCHAR, outcome VARCHAR, started_at VARCHAR, "
     "duration_s DOUBLE, lock_sha256 VARCHAR, subject_sha256 VARCHAR"
 )
-_NAMES = ", ".join(each.split()[0] for each in _COLUMNS.split(", "))
 _NEWEST = """
     SELECT count(*), sum((said = 'failed')::INT) FROM (
         SELECT cell_id, subject, arg_max(outcome, started_at) AS said FROM {source}
@@ -45,11 +45,14 @@ def write(folder: Path, count: int) -> dict[str, Any]:
     published = sorted((ROOT / "reports" / "evidence").glob("*.jsonl"))
     bodies = [json.loads(line) for path in published for line in path.read_text().splitlines()]
     dice = random.Random(7)  # noqa: S311 -- figures, not secrets
-    (folder / "evidence").mkdir(parents=True)
+    evidence = folder / "reports" / "evidence"
+    evidence.mkdir(parents=True)
     written_bytes = 0
     for number in range(count // PER_CELL):
         text = "".join(_lines(bodies, f"cell{number:06d}", dice))
-        (folder / "evidence" / f"cell{number:06d}.jsonl").write_text(text, encoding="utf-8")
+        (folder / "reports" / "evidence" / f"cell{number:06d}.jsonl").write_text(
+            text, encoding="utf-8"
+        )
         written_bytes += len(text.encode())
     return {"bytes": written_bytes}
 
@@ -79,14 +82,14 @@ def _digest(text: str) -> str:
 def jsonl_all(folder: Path) -> dict[str, Any]:
     """Load everything at once, and choose the newest of each cell."""
     found: dict[str | None, list[Any]] = {}
-    for record in load(sorted((folder / "evidence").glob("*.jsonl"))).records:
+    for record in load(sorted((folder / "reports" / "evidence").glob("*.jsonl"))).records:
         found.setdefault(record.cell_id, []).append(record)
     return {"chosen": sum(len(choose(records)[0]) for records in found.values())}
 
 
 def jsonl_cells(folder: Path) -> dict[str, Any]:
     """Load and choose one cell after the other, as the report does."""
-    paths = sorted((folder / "evidence").glob("*.jsonl"))
+    paths = sorted((folder / "reports" / "evidence").glob("*.jsonl"))
     chosen = sum(
         len(choose(load_cell_evidence(path.parent, path.stem).records)[0]) for path in paths
     )
@@ -96,23 +99,14 @@ def jsonl_cells(folder: Path) -> dict[str, Any]:
 def duckdb_jsonl(folder: Path) -> dict[str, Any]:
     """Let DuckDB ask the JSON Lines as they are."""
     columns = ", ".join(f"{each.split()[0]}: '{each.split()[1]}'" for each in _COLUMNS.split(", "))
-    source = f"read_ndjson('{folder}/evidence/*.jsonl', columns={{{columns}}})"
+    source = f"read_ndjson('{folder}/reports/evidence/*.jsonl', columns={{{columns}}})"
     return {"found": _connect(folder).execute(_NEWEST.format(source=source)).fetchone()}
 
 
 def parquet_write(folder: Path) -> dict[str, Any]:
-    """Write all as one Parquet file: the columns that are asked for, and the whole line."""
-    fields = ", ".join(
-        f"CAST(line->>'$.{each.split()[0]}' AS {each.split()[1]}) AS {each.split()[0]}"
-        for each in _COLUMNS.split(", ")
-    )
-    _connect(folder).execute(
-        f"COPY (SELECT {fields}, line FROM read_csv('{folder}/evidence/*.jsonl', "  # noqa: S608 -- our own folder
-        "columns={'line': 'VARCHAR'}, delim='\\x01', quote='', escape='', header=false, "
-        "auto_detect=false, max_line_size=16777216) ORDER BY cell_id) "
-        f"TO '{folder}/archive.parquet' "
-        "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20000)"
-    )
+    """Write all as one Parquet file, by the statement that the documentation has."""
+    os.chdir(folder)
+    _connect(folder).execute((ROOT / "docs" / "archive.sql").read_text(encoding="utf-8"))
     return {"bytes": (folder / "archive.parquet").stat().st_size}
 
 

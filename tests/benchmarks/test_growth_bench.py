@@ -77,7 +77,7 @@ def test_growth(tmp_path: Path, count: int) -> None:
     row["parquet_cell_ms"] = answers["parquet_cell"]["cell_ms"]
     rows = [row]
     if count == max(SIZES):
-        shutil.rmtree(tmp_path / "evidence")
+        shutil.rmtree(tmp_path / "reports")
         rows.append(_tenfold(tmp_path, count))
     shutil.rmtree(tmp_path)
 
