@@ -6,7 +6,9 @@ the one its cell file expects; 1 if a verdict is not.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import sys
 import time
 from pathlib import Path
@@ -159,7 +161,9 @@ def _carry_out(plan: Plan, *, args: argparse.Namespace, workspace: Workspace) ->
             progress=Progress(spread=args.executor != "local"),
             gpu_minutes=args.budget,
         )
-        controller.run()
+        # Ray prints the last words of every node that dies to our output; who was lost we say.
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            controller.run()
         for note in _notes(controller):
             print(note, file=sys.stderr)
         for cell_id, each in controller.results().items():

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SUBJECTS = ("resolve", "install")
 SEED = 11
-LEAST_S, MOST_S = 1.0, 5.0
+LEAST_S, MOST_S = 0.5, 3.5
 
 _AGENT = """
 import json, select, sys, time

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.bench
 TITLE = "Cells on a simulated Ray cluster: overhead, efficiency, losses"
 COMMAND = "nox -s bench -- tests/benchmarks/test_executor_bench.py"
 CELLS = int(os.environ.get("VERLCOMPAT_BENCH_CELLS", "200"))
-SLOTS = 4
+SLOTS = 3
 """Cells that a node runs at once."""
 KILL_EVERY_S = 10.0
 
@@ -100,7 +100,10 @@ def test_efficiency(tmp_path: Path, count: int) -> None:
 
 
 def test_nodes_and_controller_that_die(tmp_path: Path) -> None:
-    """A node is killed every 10 s and replaced, the controller twice: nothing lost or doubled."""
+    """A node is killed every 10 s and replaced, the controller twice: nothing lost or doubled.
+
+    The ten seconds begin when the other node is there: on a slow machine that takes as long.
+    """
     folder = tmp_path / "run"
     expected_s = sum(durations(CELLS)) / (SLOTS * 4)
     moments = (expected_s / 2, expected_s)
@@ -120,8 +123,8 @@ def test_nodes_and_controller_that_die(tmp_path: Path) -> None:
                 controllers_killed += 1
             elif now - last_s >= KILL_EVERY_S:
                 nodes.kill()
-                nodes_killed, last_s = nodes_killed + 1, now
                 nodes.add()
+                nodes_killed, last_s = nodes_killed + 1, time.monotonic()
             time.sleep(0.2)
         process.communicate()
         spent_s = time.monotonic() - started
@@ -140,6 +143,7 @@ def test_nodes_and_controller_that_die(tmp_path: Path) -> None:
             {
                 "what": f"{CELLS} cells on 4 nodes, one killed every {KILL_EVERY_S:.0f} s",
                 "seconds": round(spent_s, 1),
+                "seconds_between_kills": round(spent_s / max(nodes_killed, 1), 1),
                 "controllers_started": starts,
                 "torn": found["torn"],
             }
