@@ -329,6 +329,7 @@ def _spec(checkout: TinyWorkspace, task: Task | None = None, **changes: object) 
     return dict(body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "lack"),
     [
@@ -349,6 +350,7 @@ def test_machine_that_lacks_something_refuses_and_says_exactly_what(
     assert answer["lacks"][0].startswith(lack)
 
 
+@pytest.mark.slow
 def test_disk_without_room_refuses(tiny_workspace: TinyWorkspace, tmp_path: Path) -> None:
     """It says what is wanted, what is left to others and what is free."""
     spec = _spec(tiny_workspace)
@@ -370,6 +372,7 @@ def test_probe_of_other_code_is_not_run(tiny_workspace: TinyWorkspace, tmp_path:
     assert "same version of pytest-verlcompat on both sides" in str(answer)
 
 
+@pytest.mark.slow
 def test_cut_lifeline_ends_the_agent_and_what_it_runs(
     tiny_workspace: TinyWorkspace, tmp_path: Path
 ) -> None:
@@ -415,6 +418,7 @@ def test_environment_in_use_is_not_removed_to_make_room(tmp_path: Path) -> None:
     assert find_room(folder / "wanted", wanted_mib=1, spare_mib=0) == ()
 
 
+@pytest.mark.slow
 def test_no_more_builds_at_once_than_allowed(tmp_path: Path) -> None:
     """The third waits until one of two slots is free."""
     order: list[str] = []

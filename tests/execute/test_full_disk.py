@@ -6,6 +6,8 @@ import os
 import resource
 import subprocess
 
+import pytest
+
 from pytest_verlcompat.errors import EvidenceError
 from pytest_verlcompat.resolve.lock import make_lock
 from pytest_verlcompat.store.jsonl import append, load_cell_evidence
@@ -32,6 +34,7 @@ def _run(checkout: TinyWorkspace, cell_id: str, *, most_bytes: int | None) -> tu
     return ended.returncode, ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 def test_full_disk_ends_the_cell_in_words_and_the_next_run_goes_on(
     tiny_workspace: TinyWorkspace,
 ) -> None:

@@ -95,6 +95,17 @@ def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+def _stalling_cell(checkout: TinyWorkspace, mark: Path) -> str:
+    """Return a cell of a quick probe, and of one that hangs where it runs for the first time."""
+    stall = f"import os, time\nif not os.path.exists({str(mark)!r}):\n"
+    stall += f"    open({str(mark)!r}, 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
+    checkout.write_probe("a_quick")
+    checkout.write_probe("b_slow", stall + "return {}", TIMEOUT_S=900.0)
+    cell_id = checkout.write_cell()
+    _lock(checkout, cell_id)
+    return cell_id
+
+
 def test_cells_run_on_nodes_and_the_second_run_has_nothing_to_do(
     tiny_workspace: TinyWorkspace, nodes: Nodes, tmp_path: Path
 ) -> None:
@@ -171,12 +182,7 @@ def test_what_a_lost_node_took_runs_again_and_nothing_twice(
 ) -> None:
     """The node dies within a probe; its records before that stay, the rest is done elsewhere."""
     mark = tmp_path / "reached"
-    stall = f"import os, time\nif not os.path.exists({str(mark)!r}):\n"
-    stall += f"    open({str(mark)!r}, 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
-    tiny_workspace.write_probe("a_quick")
-    tiny_workspace.write_probe("b_slow", stall + "return {}", TIMEOUT_S=900.0)
-    cell_id = tiny_workspace.write_cell()
-    _lock(tiny_workspace, cell_id)
+    cell_id = _stalling_cell(tiny_workspace, mark)
     process = _start(tiny_workspace, nodes, tmp_path)
     _wait_for(mark, process)
     pid = int(mark.read_text())
@@ -198,12 +204,7 @@ def test_controller_that_ends_leaves_nothing_running_and_the_next_goes_on(
 ) -> None:
     """Ctrl-C and kill -9: the nodes end what ran, and the next run does what is left."""
     mark = tmp_path / "reached"
-    stall = f"import os, time\nif not os.path.exists({str(mark)!r}):\n"
-    stall += f"    open({str(mark)!r}, 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
-    tiny_workspace.write_probe("a_quick")
-    tiny_workspace.write_probe("b_slow", stall + "return {}", TIMEOUT_S=900.0)
-    cell_id = tiny_workspace.write_cell()
-    _lock(tiny_workspace, cell_id)
+    cell_id = _stalling_cell(tiny_workspace, mark)
     process = _start(tiny_workspace, nodes, tmp_path)
     _wait_for(mark, process)
 

@@ -64,6 +64,7 @@ def jobs(tiny_workspace: TinyWorkspace, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_scripts_are_clean_for_shellcheck(jobs: Path) -> None:
     """Arrays and the script that submits them."""
     shellcheck = shutil.which("shellcheck")
@@ -78,6 +79,7 @@ def test_scripts_are_clean_for_shellcheck(jobs: Path) -> None:
     assert ended.stdout == ""
 
 
+@pytest.mark.slow
 def test_records_of_arrays_merge_and_a_requeued_task_adds_nothing(
     jobs: Path, tiny_workspace: TinyWorkspace
 ) -> None:
@@ -106,6 +108,7 @@ def test_records_of_arrays_merge_and_a_requeued_task_adds_nothing(
     assert sorted(found.values()) == [["resolve"], ["resolve", "install", "engine"]]
 
 
+@pytest.mark.slow
 def test_nothing_left_writes_no_jobs(jobs: Path, tiny_workspace: TinyWorkspace) -> None:
     """After the merge everything is done or spared."""
     for index in (0, 1):
