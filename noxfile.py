@@ -129,7 +129,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(reuse_venv=True)
 def slow(session: nox.Session) -> None:
     """Run the tests that use the index or a browser, or take minutes or gigabytes."""
-    session.install("--editable", ".[cli]", *_groups("test", "browser"))
+    session.install("--editable", ".[cli]", *_groups("test", "browser", "cluster"))
     session.run(
         "pytest", "-m", "(network or slow) and not (gpu or bench or truth)", *session.posargs
     )
@@ -150,7 +150,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(reuse_venv=True, default=False)
 def bench(session: nox.Session) -> None:
     """Measure the figures and keep them under reports/figures/."""
-    session.install("--editable", ".[cli]", *_groups("test", "bench", "browser"))
+    session.install("--editable", ".[cli]", *_groups("test", "bench", "browser", "cluster"))
     session.run("pytest", "-m", "bench", "tests/benchmarks", *session.posargs)
 
 

@@ -130,3 +130,9 @@ class ConversationError(VerlcompatError):
         super().__init__(message)
         self.tail = tail
         """The last lines it printed, redacted."""
+
+
+class ExecutorError(VerlcompatError):
+    """A cluster cannot be reached, or has no place that a task can run on."""
+
+    exit_status: ClassVar[int] = 20

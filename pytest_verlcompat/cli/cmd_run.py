@@ -6,28 +6,47 @@ the one its cell file expects; 1 if a verdict is not.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.cli.report_inputs import gather_inputs, make_report
+from pytest_verlcompat.cli.run_executor import (
+    Progress,
+    agent_words,
+    configure_executor,
+    lock_finder,
+    make_executor,
+)
+from pytest_verlcompat.cli.run_plan import plan_cells, render_plan
 from pytest_verlcompat.errors import NothingRanError, UsageError
-from pytest_verlcompat.execute.local import LocalExecutor, Ran
+from pytest_verlcompat.execute.controller import Controller
+from pytest_verlcompat.execute.local import Ran
+from pytest_verlcompat.execute.plan import Plan
+from pytest_verlcompat.execute.protocol import Needs, Task
+from pytest_verlcompat.execute.slurm import write_jobs
 from pytest_verlcompat.execute.workspace import find_workspace
 from pytest_verlcompat.matrix.load import load_matrix
 from pytest_verlcompat.matrix.select import parse_where, select_cells
 from pytest_verlcompat.probes.registry import find_probes, list_probes
-from pytest_verlcompat.process.inventory import describe_machine
+from pytest_verlcompat.process.clock import timestamp
+from pytest_verlcompat.process.mark import end_orphans
 from pytest_verlcompat.report.forms import render_form
 from pytest_verlcompat.report.publish import publish
 from pytest_verlcompat.report.render_text import render_cell, render_closing
+from pytest_verlcompat.store.jsonl import append
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from pytest_verlcompat.execute.workspace import Workspace
+    from pytest_verlcompat.model.cell import Cell
+    from pytest_verlcompat.probes.registry import Probe
     from pytest_verlcompat.report.assemble import Report
 
 
@@ -55,6 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ctrf", type=Path, metavar="FILE", help="write the cells of this run as CTRF (JSON)"
     )
+    configure_executor(parser)
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout to work in")
 
 
@@ -69,15 +89,125 @@ def execute(args: argparse.Namespace) -> int:
     probes = list_probes()
     wanted = find_probes(args.probe, probes=probes) if args.probe else probes
     places = _places(args)
-    executor = LocalExecutor(
-        workspace=workspace, machine=describe_machine(), say=_Progress(), discard=args.discard
-    )
-    ran = [executor.run_cell(cell, probes=wanted, again=args.again) for cell in cells]
+    plan, broken = _plan(args, workspace, cells, probes=probes, wanted=wanted)
+    if args.plan:
+        print(render_plan(plan, broken))
+        return broken[0].error.exit_status if broken and broken[0].error else 0
+    if args.executor == "slurm":
+        return _write_jobs(plan, broken, args=args, workspace=workspace)
+    results = _carry_out(plan, args=args, workspace=workspace)
+    results.update({each.cell.id: each for each in broken})
+    ran = [results[cell.id] for cell in cells]
     report = make_report(workspace, matrix)
     inputs = gather_inputs(workspace, matrix, report=report)
     publish(report, root=workspace.root, inputs=inputs)
     _write_forms(report, ran, places=places)
     return _close(report, ran, started=started)
+
+
+def _plan(
+    args: argparse.Namespace,
+    workspace: Workspace,
+    cells: Sequence[Cell],
+    *,
+    probes: tuple[Probe, ...],
+    wanted: tuple[Probe, ...],
+) -> tuple[Plan, tuple[Ran, ...]]:
+    """Return what to do, and the cells about which nothing can be done.
+
+    Here, without a budget, each cell is one task, in the order given: what is current, and what
+    this machine lacks, shows when it runs.
+    """
+    if args.executor == "local" and args.budget is None and not args.plan:
+        tasks = (
+            Task(
+                id=each.id,
+                cell=each,
+                probes=wanted,
+                needs=Needs(python=each.python),
+                again=args.again,
+            )
+            for each in cells
+        )
+        return Plan(tasks=tuple(tasks), known={}), ()
+    return plan_cells(
+        cells,
+        workspace=workspace,
+        probes=probes,
+        wanted=wanted,
+        again=args.again,
+        gpu_type=args.gpu_type,
+        gpu_minutes=args.budget,
+    )
+
+
+def _carry_out(plan: Plan, *, args: argparse.Namespace, workspace: Workspace) -> dict[str, Ran]:
+    """Return how it went with each cell of *plan*, those with nothing left to do included."""
+    end_orphans()
+    ran = {
+        cell_id: Ran(
+            cell=known.cell,
+            executed=0,
+            current=0 if args.executor == "local" and _has_task(plan, cell_id) else len(known.done),
+            conclusive=known.conclusive,
+        )
+        for cell_id, known in plan.known.items()
+    }
+    if plan.tasks or plan.unaffordable:
+        controller = Controller(
+            plan,
+            make_executor(args, workspace),
+            keep=lambda each: append(each, path=workspace.evidence / f"{each.cell_id}.jsonl"),
+            progress=Progress(spread=args.executor != "local"),
+            gpu_minutes=args.budget,
+        )
+        # Ray prints the last words of every node that dies to our output; who was lost we say.
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            controller.run()
+        for note in _notes(controller):
+            print(note, file=sys.stderr)
+        for cell_id, each in controller.results().items():
+            before = ran.get(cell_id, each)
+            ran[cell_id] = dataclasses.replace(
+                each,
+                current=each.current + before.current if before is not each else each.current,
+                conclusive=each.conclusive or before.conclusive,
+            )
+    return ran
+
+
+def _has_task(plan: Plan, cell_id: str) -> bool:
+    return any(task.cell.id == cell_id for task in plan.tasks)
+
+
+def _notes(controller: Controller) -> Iterator[str]:
+    """Yield what was left out and why."""
+    if controller.spared:
+        names = ", ".join(task.id for task in controller.spared)
+        yield f"not worth a GPU, the rungs below refuse them: {names}"
+    if controller.unaffordable:
+        names = ", ".join(task.id for task in controller.unaffordable)
+        yield f"beyond the budget, left for another run: {names}"
+
+
+def _write_jobs(
+    plan: Plan, broken: Sequence[Ran], *, args: argparse.Namespace, workspace: Workspace
+) -> int:
+    """Write job arrays, say how to submit them, and return the exit status."""
+    for each in broken:
+        print(f"{each.cell.id}: {each.error}", file=sys.stderr)
+    if not plan.tasks:
+        print("nothing is left to do")
+        return 0
+    folder = workspace.local / "slurm" / timestamp().translate(str.maketrans("", "", "-:."))
+    script = write_jobs(
+        plan,
+        folder=folder,
+        find_lock=lock_finder(workspace),
+        words=[*agent_words(args), "--folder", args.node_folder],
+    )
+    print(f"{len(plan.tasks)} tasks; submit them: {script.relative_to(workspace.root)}")
+    return broken[0].error.exit_status if broken and broken[0].error else 0
 
 
 def _places(args: argparse.Namespace) -> dict[str, Path]:
@@ -130,18 +260,3 @@ def _close(report: Report, ran: list[Ran], *, started: float) -> int:
     if not any(each.conclusive for each in ran):
         raise NothingRanError("no probe applies to what was asked for; nothing could be judged")
     return 1 if wrong else 0
-
-
-class _Progress:
-    """Prints what is being done for which cell, with the time since the start."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._cell: str | None = None
-
-    def __call__(self, cell_id: str, text: str) -> None:
-        if cell_id != self._cell:
-            print(cell_id, file=sys.stderr)
-            self._cell = cell_id
-        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
-        print(f"  {minutes:3d}:{seconds:02d}  {text}", file=sys.stderr, flush=True)

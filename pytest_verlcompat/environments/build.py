@@ -75,7 +75,7 @@ def build_environment(
         IndexUnavailableError: If files have to be fetched and cannot be.
         EnvironmentBuildError: If uv could not install the lock for another reason.
     """
-    place = _place(cell, lock, folder)
+    place = place_of(cell, lock, folder)
     with hold(folder / f"{place.name}.lock", say=say):
         found = find_environment(cell, lock, folder=folder)
         return found or _build(cell, lock, place=place, say=say)
@@ -83,7 +83,7 @@ def build_environment(
 
 def find_environment(cell: Cell, lock: Lock, *, folder: Path) -> Environment | None:
     """Return the environment of *lock* if it is in *folder*, ready to use."""
-    place = _place(cell, lock, folder)
+    place = place_of(cell, lock, folder)
     python = place / "bin" / "python"
     try:
         marker = json.loads((place / _MARKER).read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def find_environment(cell: Cell, lock: Lock, *, folder: Path) -> Environment | N
         return None
 
 
-def _place(cell: Cell, lock: Lock, folder: Path) -> Path:
+def place_of(cell: Cell, lock: Lock, folder: Path) -> Path:
     """Return the folder of the environment of *lock*, there or not."""
     return folder / hashlib.sha256(f"{lock.sha256} {cell.python}".encode()).hexdigest()[:16]
 

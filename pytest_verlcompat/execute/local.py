@@ -1,10 +1,13 @@
-"""Carry one cell through on this machine, one step after the other, recording each at once."""
+"""Carry cells through on this machine, one step after the other, recording each at once."""
 
 from __future__ import annotations
 
 import dataclasses
+import errno
 import shutil
 import time
+from collections import deque
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,8 +20,9 @@ from pytest_verlcompat.environments.build import (
     find_environment,
     hold,
 )
-from pytest_verlcompat.errors import LockError, VerlcompatError
-from pytest_verlcompat.execute.plan import due_probes, is_current
+from pytest_verlcompat.errors import DiskSpaceError, LockError, VerlcompatError
+from pytest_verlcompat.execute.book import Book, FileBook
+from pytest_verlcompat.execute.protocol import Event, Finished, Recorded, Said, Started, Task
 from pytest_verlcompat.model.cause import Cause
 from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.outcome import Ending, Outcome, Rung
@@ -27,10 +31,10 @@ from pytest_verlcompat.probes.on_gpus import launch_on
 from pytest_verlcompat.process.clock import timestamp
 from pytest_verlcompat.process.gpu_lease import GpuPool
 from pytest_verlcompat.resolve.lock import Lock, load_lock, resolve_cell, unmet_pins
-from pytest_verlcompat.store.jsonl import append, load_cell_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from pytest_verlcompat.execute.workspace import Workspace
     from pytest_verlcompat.model.cell import Cell
@@ -47,7 +51,7 @@ class Ran:
     cell: Cell
     executed: int
     """Checks and probes that were executed now."""
-    current: int
+    current: int = 0
     """Checks and probes whose evidence was current already."""
     conclusive: bool = False
     """Whether something that tells more than "it installs" has evidence now."""
@@ -66,45 +70,95 @@ class LocalExecutor:
     gpus: GpuPool = field(default_factory=GpuPool)
     discard: bool = False
     """Remove the environment of each cell when the cell is done."""
+    building: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Entered around the build of an environment; what is shared with others limits it."""
+    _queue: deque[Task] = field(default_factory=deque)
 
-    def run_cell(self, cell: Cell, *, probes: Sequence[Probe], again: bool = False) -> Ran:
+    def run_cell(
+        self,
+        cell: Cell,
+        *,
+        probes: Sequence[Probe],
+        again: bool = False,
+        base: bool = True,
+        book: Book | None = None,
+    ) -> Ran:
         """Return how carrying *cell* through its rungs went.
 
         Args:
             again: Run every probe, current evidence or not.
+            base: Take the steps below the probes too; without, they are taken for granted.
+            book: Where records go; ``None`` is the cell's evidence file.
         """
+        kept = book or FileBook(folder=self.workspace.evidence, cell_id=cell.id)
         with hold(
             self.workspace.local / "cells" / f"{cell.id}.lock",
             say=lambda text: self.say(cell.id, text),
         ):
-            return _CellRun(self, cell).carry_through(probes, again=again)
+            return _CellRun(self, cell, kept).carry_through(probes, again=again, base=base)
+
+    def submit(self, task: Task) -> None:
+        """Put *task* at the end of the queue."""
+        self._queue.append(task)
+
+    def wait(self, tell: Callable[[Event], None], *, timeout_s: float) -> None:  # noqa: ARG002 -- of the contract; a task here ends by its probes' own deadlines
+        """Carry out the next task from start to end."""
+        if not self._queue:
+            return
+        task = self._queue.popleft()
+        tell(Started(task=task, where="here"))
+        book = FileBook(
+            folder=self.workspace.evidence,
+            cell_id=task.cell.id,
+            keep=lambda record: tell(Recorded(task=task, record=record)),
+        )
+        telling = dataclasses.replace(self, say=lambda _, text: tell(Said(task=task, text=text)))
+        started = time.monotonic()
+        ran = telling.run_cell(
+            task.cell, probes=task.probes, again=task.again, base=task.base, book=book
+        )
+        tell(
+            Finished(
+                task=task,
+                current=ran.current,
+                conclusive=ran.conclusive,
+                error=ran.error,
+                duration_s=time.monotonic() - started,
+            )
+        )
+
+    def cancel(self) -> None:
+        """Forget what waits; an interrupt has ended what ran."""
+        self._queue.clear()
 
 
 class _CellRun:
     """One cell on its way; keeps count."""
 
-    def __init__(self, executor: LocalExecutor, cell: Cell) -> None:
+    def __init__(self, executor: LocalExecutor, cell: Cell, book: Book) -> None:
         self._executor = executor
         self._workspace = executor.workspace
         self._cell = cell
+        self._book = book
         self._executed = 0
         self._current = 0
         self._conclusive = False
 
-    def carry_through(self, probes: Sequence[Probe], *, again: bool) -> Ran:
+    def carry_through(self, probes: Sequence[Probe], *, again: bool, base: bool) -> Ran:
         error = None
         try:
             lock = load_lock(self._cell, folder=self._workspace.locks)
-            if self._resolves(lock, again=again):
-                environment = self._installs(lock)
+            if not base or self._resolves(lock, again=again):
+                environment = self._installs(lock, base=base)
                 if environment is not None:
-                    self._checks(lock, environment, again=again)
+                    if base:
+                        self._checks(lock, environment, again=again)
                     self._probes(lock, environment, probes=probes, again=again)
                     if self._executor.discard:
                         shutil.rmtree(environment.python.parents[1])
-        except VerlcompatError as raised:
-            self._say(f"errored: {raised}")
-            error = raised
+        except (VerlcompatError, OSError) as raised:
+            error = _as_ours(raised, self._cell)
+            self._say(f"errored: {error}")
         return Ran(
             cell=self._cell,
             executed=self._executed,
@@ -117,7 +171,7 @@ class _CellRun:
         """Record whether the cell resolves; ask the index anew where the lock says it does not."""
         checkout = self._workspace.checkout_id()
         blank = self._blank("resolve", Rung.RESOLVES, lock=lock, environment_id=checkout)
-        if not again and self._has_current(blank):
+        if not again and self._book.has_current(blank):
             self._current += 1
             self._conclusive = lock.explanation is not None
             return lock.explanation is None
@@ -154,12 +208,12 @@ class _CellRun:
         first, _, _ = explanation.partition("\n")
         return Cause(kind="no solution", first_line=first, detail=explanation)
 
-    def _installs(self, lock: Lock) -> Environment | None:
+    def _installs(self, lock: Lock, *, base: bool) -> Environment | None:
         """Return the environment, built if need be; ``None`` where the stack cannot be built."""
         folder = self._workspace.environments
         blank = self._blank("install", Rung.INSTALLS, lock=lock)
         found = find_environment(self._cell, lock, folder=folder) or self._guard(
-            lambda: build_environment(self._cell, lock, folder=folder, say=self._say), blank
+            lambda: self._build(lock), blank
         )
         if isinstance(found, BuildFailure):
             self._conclusive = True
@@ -173,6 +227,8 @@ class _CellRun:
                 )
             )
             return None
+        if not base:
+            return found
         record = dataclasses.replace(
             blank,
             outcome=Outcome.PASSED,
@@ -181,11 +237,17 @@ class _CellRun:
             duration_s=found.duration_s,
             facts={"distributions": len(lock.versions), "pip_check": list(found.unmet) or "clean"},
         )
-        if self._has_current(record):
+        if self._book.has_current(record):
             self._current += 1
         else:
             self._record(record)
         return found
+
+    def _build(self, lock: Lock) -> Environment | BuildFailure:
+        with self._executor.building():
+            return build_environment(
+                self._cell, lock, folder=self._workspace.environments, say=self._say
+            )
 
     def _checks(self, lock: Lock, environment: Environment, *, again: bool) -> None:
         """Record what the static checks read in the environment."""
@@ -194,7 +256,7 @@ class _CellRun:
                 continue
             blank = self._blank(check.name, check.rung, lock=lock, environment_id=environment.id)
             blank = dataclasses.replace(blank, subject_sha256=check.sha256)
-            if not again and self._has_current(blank):
+            if not again and self._book.has_current(blank):
                 self._current += 1
                 continue
             self._say(f"check {check.name}")
@@ -216,13 +278,11 @@ class _CellRun:
         self, lock: Lock, environment: Environment, *, probes: Sequence[Probe], again: bool
     ) -> None:
         applicable = [probe for probe in probes if probe.applies_to(lock.versions)]
-        records = load_cell_evidence(self._workspace.evidence, self._cell.id).records
         due = (
             tuple(applicable)
             if again
-            else due_probes(
+            else self._book.due(
                 applicable,
-                records,
                 lock_sha256=lock.sha256,
                 environment_id=environment.id,
                 find_lack=self._executor.gpus.find_lack,
@@ -263,25 +323,12 @@ class _CellRun:
             raise
 
     def _record(self, record: Evidence, *, counts: bool = True) -> None:
-        append(record, path=self._workspace.evidence / f"{self._cell.id}.jsonl")
+        self._book.add(record)
         self._executed += counts
         because = f": {record.cause}" if record.outcome is Outcome.FAILED else ""
         lacks = f" (lacks {', '.join(record.lacks)})" if record.lacks else ""
         self._say(
             f"{record.subject} {record.outcome.value} in {record.duration_s:.1f} s{lacks}{because}"
-        )
-
-    def _has_current(self, record: Evidence) -> bool:
-        kept = load_cell_evidence(self._workspace.evidence, self._cell.id).records
-        return any(
-            each.subject == record.subject
-            and is_current(
-                each,
-                lock_sha256=str(record.lock_sha256),
-                environment_id=record.environment_id,
-                subject_sha256=record.subject_sha256,
-            )
-            for each in kept
         )
 
     def _blank(
@@ -308,3 +355,15 @@ class _CellRun:
 
     def _say(self, text: str) -> None:
         self._executor.say(self._cell.id, text)
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def _as_ours(raised: VerlcompatError | OSError, cell: Cell) -> VerlcompatError:
+    """Return what to report of *raised*; raise it again where it is a mistake of ours."""
+    if isinstance(raised, VerlcompatError):
+        return raised
+    if raised.errno not in _FULL:
+        raise raised
+    return DiskSpaceError(f"the disk filled up: {raised.strerror}", where=cell.id)

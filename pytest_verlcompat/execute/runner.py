@@ -1,7 +1,8 @@
-"""Make ``verlcompat.pyz``: this package and what it needs, to be run by a bare Python."""
+"""Pack this package and what it needs: ``verlcompat.pyz`` for a person, the agent for a node."""
 
 from __future__ import annotations
 
+import io
 import tempfile
 import zipfile
 from importlib.util import find_spec
@@ -12,12 +13,14 @@ from pytest_verlcompat.errors import IndexUnavailableError
 from pytest_verlcompat.resolve.uv import call_uv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _PACKAGE = Path(__file__).parents[1]
 _VERBS = ("unbundle",)
 _LEFT_BEHIND = ("report", "recipes", "advise", "plugin", "matrix")
 """Rooms that the verbs of the runner do not enter, and that need more than is carried."""
+_OF_AGENT = ("packaging", "elftools", "itanium_demangler", "tomli", "typing_extensions")
+"""What the rooms of the agent import, where it is installed here; all of it is plain Python."""
 
 # The archive is unpacked first: a probe is a file that another interpreter opens, and an
 # extension cannot be loaded from within an archive.
@@ -44,6 +47,39 @@ with tempfile.TemporaryDirectory(prefix="vc-") as folder:
 sys.exit(status)
 '''
 
+_AGENT_MAIN = '''\
+"""Carry out one task; started by an executor, with the task on its input."""
+
+import os
+import sys
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, here)
+
+from pytest_verlcompat.execute.agent import main
+
+sys.exit(main([*sys.argv[1:], "--lifeline", "--scripts", os.path.join(here, "scripts")]))
+'''
+
+
+def pack_agent(scripts: Path) -> bytes:
+    """Return a zip archive of the agent and of the probe scripts in the folder *scripts*."""
+    members = {"__main__.py": _AGENT_MAIN.encode()}
+    for path in _PACKAGE.rglob("*"):
+        name = path.relative_to(_PACKAGE.parent)
+        if (
+            path.is_file()
+            and path.suffix != ".pyc"
+            and name.parts[1] not in {*_LEFT_BEHIND, "cli", "issues"}
+        ):
+            members[name.as_posix()] = path.read_bytes()
+    for module in _OF_AGENT:
+        members.update(_module(module))
+    members.update({f"scripts/{each.name}": each.read_bytes() for each in scripts.glob("*.py")})
+    stream = io.BytesIO()
+    _write(members, stream)
+    return stream.getvalue()
+
 
 def write_runner(path: Path, *, python: Path, platform: str, with_zstandard: bool) -> None:
     """Write the runner for the Python and platform of a cell.
@@ -55,14 +91,18 @@ def write_runner(path: Path, *, python: Path, platform: str, with_zstandard: boo
         IndexUnavailableError: If zstandard is not in uv's cache and cannot be fetched.
     """
     with tempfile.TemporaryDirectory(prefix="verlcompat-") as folder:
-        members = {"__main__.py": _MAIN.encode(), **dict(_own()), **dict(_packaging())}
+        members = {"__main__.py": _MAIN.encode(), **dict(_own()), **dict(_module("packaging"))}
         if with_zstandard:
             members.update(_zstandard(Path(folder), python=python, platform=platform))
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in sorted(members.items()):
-                member = zipfile.ZipInfo(name)  # of 1980: equal contents, equal bytes
-                member.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(member, data)
+        _write(members, path)
+
+
+def _write(members: Mapping[str, bytes], target: Path | io.BytesIO) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in sorted(members.items()):
+            member = zipfile.ZipInfo(name)  # of 1980: equal contents, equal bytes
+            member.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(member, data)
 
 
 def _own() -> Iterator[tuple[str, bytes]]:
@@ -74,10 +114,12 @@ def _own() -> Iterator[tuple[str, bytes]]:
             yield name.as_posix(), path.read_bytes()
 
 
-def _packaging() -> Iterator[tuple[str, bytes]]:
-    spec = find_spec("packaging")
-    assert spec is not None  # noqa: S101 -- a requirement of ours
-    for place in spec.submodule_search_locations or ():
+def _module(name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of an installed module of plain Python; nothing if it is not there."""
+    spec = find_spec(name)
+    if spec is not None and spec.origin is not None and not spec.submodule_search_locations:
+        yield Path(spec.origin).name, Path(spec.origin).read_bytes()
+    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
         for path in Path(place).rglob("*.py"):
             yield path.relative_to(Path(place).parent).as_posix(), path.read_bytes()
 

@@ -16,6 +16,8 @@ class Workspace:
     """The folders of one checkout."""
 
     root: Path
+    shared: Path | None = None
+    """Where what is local lies, if not below the root: several roots share its environments."""
 
     @property
     def matrix(self) -> Path:
@@ -40,7 +42,7 @@ class Workspace:
     @property
     def local(self) -> Path:
         """What stays on this machine: environments, logs, locks of running processes."""
-        return self.root / ".verlcompat"
+        return (self.shared or self.root) / ".verlcompat"
 
     @property
     def environments(self) -> Path:

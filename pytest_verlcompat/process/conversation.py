@@ -13,11 +13,11 @@ import os
 import selectors
 import subprocess
 import time
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.errors import ConversationError, ToolMissingError
-from pytest_verlcompat.process.run import MARK, end, marked_processes, signal_name
+from pytest_verlcompat.process.mark import MARK, make_mark, marked_processes
+from pytest_verlcompat.process.run import end, signal_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +57,7 @@ class Conversation:
     ) -> None:
         self.log = log
         self._redact = redact
-        self._mark = uuid.uuid4().hex
+        self._mark = make_mark()
         self._rest = b""
         self._closed = False
         their_input, self._questions = os.pipe()

@@ -14,19 +14,16 @@ import selectors
 import signal
 import subprocess
 import time
-import uuid
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.errors import ToolMissingError
 from pytest_verlcompat.process.log import Log
+from pytest_verlcompat.process.mark import MARK, make_mark, marked_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-MARK = "VERLCOMPAT_PROCESS"
-"""Environment variable by which descendants are found."""
+    from pathlib import Path
 
 _CHUNK_BYTES = 1 << 16
 _STACKS_S = 1.0
@@ -92,7 +89,7 @@ def run(
         ToolMissingError: If the program does not exist or cannot be executed.
         KeyboardInterrupt: After the whole process group was killed.
     """
-    mark = uuid.uuid4().hex
+    mark = make_mark()
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(Log(log, redact=redact))
@@ -131,21 +128,6 @@ def run(
         log_bytes=sink.written_bytes,
         tail=sink.tail,
     )
-
-
-def marked_processes(mark: str) -> list[int]:
-    """Return the process ids whose environment carries *mark*; empty where /proc is not there."""
-    wanted = f"{MARK}={mark}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            environ = (folder / "environ").read_bytes()
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-        except (OSError, ValueError, IndexError):
-            continue  # it ended meanwhile, or belongs to somebody else
-        if wanted in environ.split(b"\0") and state not in {"Z", "X"}:
-            found.append(int(folder.name))
-    return found
 
 
 def _pump(
