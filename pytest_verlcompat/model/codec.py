@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from enum import Enum
 from typing import Any
 
@@ -25,6 +26,10 @@ _SCALARS: dict[str, tuple[type, ...]] = {
     "float": (int, float),
 }
 """What a field of that annotation may hold in JSON."""
+
+
+_MOST_DEPTH = 64
+_MOST_INTEGER = 1 << 63
 
 
 def encode(record: Any) -> Any:  # noqa: ANN401 -- turns any record into plain JSON values
@@ -59,12 +64,7 @@ def parse_line(line: str, *, where: str = "evidence") -> Evidence:
     Raises:
         EvidenceError: If the line is not JSON, not a record, or newer than this reader.
     """
-    try:
-        body = json.loads(line)
-    except ValueError as error:
-        raise EvidenceError(
-            "not a JSON object; was the file edited or cut?", where=where
-        ) from error
+    body = _loads(line, where=where)
     if "\\ud" in line.lower():  # half a character may hide in an escape
         body = json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
     version = body.get("schema_version") if isinstance(body, dict) else None
@@ -82,6 +82,52 @@ def parse_line(line: str, *, where: str = "evidence") -> Evidence:
         return _evidence(body)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EvidenceError(f"malformed record: {error!r}", where=where) from error
+
+
+def _loads(line: str, *, where: str) -> Any:  # noqa: ANN401 -- whatever JSON holds
+    try:
+        body = json.loads(
+            line, parse_int=_integer, parse_float=_finite, parse_constant=_refuse_constant
+        )
+        if line.count("[") + line.count("{") > _MOST_DEPTH:
+            _check_depth(body)
+    except (ValueError, RecursionError) as error:
+        raise EvidenceError(
+            "not a JSON object; was the file edited or cut?", where=where
+        ) from error
+    return body
+
+
+def _integer(text: str) -> int:
+    if len(text) > len(str(_MOST_INTEGER)) or abs(value := int(text)) > _MOST_INTEGER:
+        raise ValueError("a number that no reader of JSON holds")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number")
+    return value
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _check_depth(body: object) -> None:
+    """Raise where *body* is nested deeper than our own functions may go."""
+    level = [body]
+    for _ in range(_MOST_DEPTH):
+        level = [
+            child
+            for each in level
+            if isinstance(each, (dict, list))
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise ValueError(f"nested deeper than {_MOST_DEPTH}")
 
 
 def _evidence(body: dict[str, Any]) -> Evidence:
