@@ -86,9 +86,7 @@ def parse_line(line: str, *, where: str = "evidence") -> Evidence:
 
 def _loads(line: str, *, where: str) -> Any:  # noqa: ANN401 -- whatever JSON holds
     try:
-        body = json.loads(
-            line, parse_int=_integer, parse_float=_finite, parse_constant=_refuse_constant
-        )
+        body = _DECODER.decode(line)
         if line.count("[") + line.count("{") > _MOST_DEPTH:
             _check_depth(body)
     except (ValueError, RecursionError) as error:
@@ -113,6 +111,11 @@ def _finite(text: str) -> float:
 
 def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=_integer, parse_float=_finite, parse_constant=_refuse_constant
+)
 
 
 def _check_depth(body: object) -> None:
