@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from pytest_verlcompat.process.environ import is_secret_name
+from pytest_verlcompat.process.environ import NAMED_VARIABLES, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -92,7 +92,8 @@ def make_redactor(
 
 def _secrets(environ: Mapping[str, str]) -> set[str]:
     """Return the values of secret-looking variables, and the passwords of URLs in the others."""
-    found = {value for name, value in environ.items() if is_secret_name(name)}
+    named = {name.strip() for name in environ.get(NAMED_VARIABLES, "").split(",")}
+    found = {value for name, value in environ.items() if is_secret_name(name) or name in named}
     for value in environ.values():
         for user, _, password in (each.partition(":") for each in _CREDENTIALS.findall(value)):
             # A user without a password may be a token, or an ordinary word such as `deploy`.

@@ -62,6 +62,13 @@ def test_ordinary_end_of_a_long_text_is_left_alone(end: str) -> None:
     assert make_redactor({"MY_TOKEN": CANARY})(text) == text
 
 
+def test_value_of_a_passed_variable_is_hidden() -> None:
+    """What a probe gets by name may come out in its log, whatever its name is."""
+    redact = make_redactor({"VERLCOMPAT_PASS_ENV": "ENDPOINT", "ENDPOINT": CANARY})
+
+    assert redact(f"asked {CANARY}") == "asked <redacted>"
+
+
 def test_longer_secret_is_hidden_before_the_shorter_it_contains() -> None:
     """No tail of the longer secret is left over."""
     redact = make_redactor({"A_TOKEN": "canary", "B_TOKEN": "canary-and-more"})
