@@ -120,7 +120,9 @@ def _requirements(texts: dict[str, bytes]) -> tuple[str, tuple[str, ...]] | None
     if listed or (fixed and _at_least_2_2(raw.get("metadata_version", "1.0"))):
         return "PKG-INFO", tuple(listed)
     if "requires.txt" in texts:
-        return "requires.txt", tuple(_from_egg_info(texts["requires.txt"].decode()))
+        return "requires.txt", tuple(
+            _from_egg_info(texts["requires.txt"].decode("utf-8", "replace"))
+        )
     if "SOURCES.txt" in texts:
         return "egg-info without requires.txt", ()  # setuptools writes it where there is any
     project = _project(texts.get("pyproject.toml", b""))
@@ -130,8 +132,8 @@ def _requirements(texts: dict[str, bytes]) -> tuple[str, tuple[str, ...]] | None
 
 
 def _at_least_2_2(version: str) -> bool:
-    major, _, minor = version.partition(".")
-    return (int(major), int(minor or 0)) >= (2, 2)
+    numbers = re.fullmatch(r"(\d{1,3})(?:\.(\d{1,3}))?", version.strip())
+    return numbers is not None and (int(numbers[1]), int(numbers[2] or 0)) >= (2, 2)
 
 
 def _project(body: bytes) -> dict[str, list[str]] | None:
@@ -139,7 +141,10 @@ def _project(body: bytes) -> dict[str, list[str]] | None:
         table = tomllib.loads(body.decode()).get("project")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         return None
-    return table if isinstance(table, dict) and "name" in table else None
+    if not isinstance(table, dict) or "name" not in table:
+        return None
+    lists = (table.get(key, []) for key in ("dynamic", "dependencies"))
+    return table if all(isinstance(each, list) for each in lists) else None
 
 
 def _from_egg_info(text: str) -> Iterator[str]:
