@@ -64,7 +64,12 @@ def parse_line(line: str, *, where: str = "evidence") -> Evidence:
     Raises:
         EvidenceError: If the line is not JSON, not a record, or newer than this reader.
     """
-    body = _loads(line, where=where)
+    try:
+        body = parse_json(line)
+    except ValueError as error:
+        raise EvidenceError(
+            "not a JSON object; was the file edited or cut?", where=where
+        ) from error
     if "\\ud" in line.lower():  # half a character may hide in an escape
         body = json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
     version = body.get("schema_version") if isinstance(body, dict) else None
@@ -84,15 +89,19 @@ def parse_line(line: str, *, where: str = "evidence") -> Evidence:
         raise EvidenceError(f"malformed record: {error!r}", where=where) from error
 
 
-def _loads(line: str, *, where: str) -> Any:  # noqa: ANN401 -- whatever JSON holds
+def parse_json(text: str) -> Any:  # noqa: ANN401 -- whatever JSON holds
+    """Return the value that *text*, which others wrote, is.
+
+    Raises:
+        ValueError: If it is no JSON, is nested deeper than our own functions may go, or holds a
+            number that other readers of JSON do not.
+    """
     try:
-        body = _DECODER.decode(line)
-        if line.count("[") + line.count("{") > _MOST_DEPTH:
-            _check_depth(body)
-    except (ValueError, RecursionError) as error:
-        raise EvidenceError(
-            "not a JSON object; was the file edited or cut?", where=where
-        ) from error
+        body = _DECODER.decode(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    if text.count("[") + text.count("{") > _MOST_DEPTH:
+        _check_depth(body)
     return body
 
 

@@ -8,8 +8,8 @@ answer is None and the cell is not attempted.
 from __future__ import annotations
 
 import re
-import sys
 import tarfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,7 @@ from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 
 from pytest_verlcompat.errors import WheelFormatError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from pytest_verlcompat.model.toml_text import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +25,8 @@ if TYPE_CHECKING:
 
 _EGG_INFO = ("requires.txt", "SOURCES.txt")
 _LIMIT_BYTES = 4 << 20
+_LIMIT_UNPACKED_BYTES = 2 << 30
+"""Skipping a member takes as long as unpacking it."""
 _LIMIT_MEMBERS = 100_000
 _NATIVE = {
     ".c": "C",
@@ -64,7 +62,7 @@ def read_sdist(path: Path) -> SdistMetadata | None:
     try:
         with tarfile.open(path, mode="r:gz") as archive:
             texts, native = _survey(archive)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, OverflowError) as error:
         raise WheelFormatError(
             f"is not a source distribution ({type(error).__name__})", where=path.name
         ) from error
@@ -90,7 +88,13 @@ def _survey(archive: tarfile.TarFile) -> tuple[dict[str, bytes], tuple[str, ...]
     """Return the texts that state requirements, and the compiled languages."""
     texts: dict[str, bytes] = {}
     native: set[str] = set()
+    unpacked_bytes = 0
     for count, member in enumerate(archive):
+        unpacked_bytes += member.size
+        if unpacked_bytes > _LIMIT_UNPACKED_BYTES:
+            raise WheelFormatError(
+                f"unpacks to more than {_LIMIT_UNPACKED_BYTES >> 30} GiB", where=str(archive.name)
+            )
         if count > _LIMIT_MEMBERS:
             break
         inner = member.name.partition("/")[2]
@@ -138,8 +142,8 @@ def _at_least_2_2(version: str) -> bool:
 
 def _project(body: bytes) -> dict[str, list[str]] | None:
     try:
-        table = tomllib.loads(body.decode()).get("project")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        table = parse_toml(body.decode()).get("project")
+    except ValueError:
         return None
     if not isinstance(table, dict) or "name" not in table:
         return None
