@@ -251,10 +251,11 @@ def plan(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=["verlcompat"], default=False)
 def records(session: nox.Session) -> None:
     """Build and probe the cells that are named; their new records go to records/."""
-    session.run(str(TOOL), "run", *session.posargs, external=True, success_codes=[0, 1])
+    cells = [cell for word in session.posargs for cell in word.split()]
+    session.run(str(TOOL), "run", *cells, external=True, success_codes=[0, 1])
     folder = ROOT / "records"
     folder.mkdir(exist_ok=True)
-    for cell in session.posargs:
+    for cell in cells:
         path = ROOT / "reports" / "evidence" / f"{cell}.jsonl"
         words = ("git", "show", f"HEAD:reports/evidence/{cell}.jsonl")
         known = session.run(
