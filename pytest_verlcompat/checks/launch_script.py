@@ -10,12 +10,14 @@ import ast
 import operator
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from pytest_verlcompat.checks.launch_words import Command, Mistake, Piece, Word, split_script
 from pytest_verlcompat.errors import SourceSyntaxError
+from pytest_verlcompat.wheels.yaml_text import check_brackets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +32,10 @@ _OPENS = frozenset({"if", "for", "while", "until", "case"})
 _CLOSES = frozenset({"fi", "done", "esac"})
 _KEYWORDS = _OPENS | _CLOSES | {"then", "else", "elif", "do", "in", "{", "}", "!", "time", "exec"}
 _UNKNOWN = "\0"
+_MOST_BYTES = 256 << 10
+_MOST_OVERRIDES = 10_000
+_MOST_EXPANDED = 2 << 20
+"""Characters that variables may become in one script."""
 _STARTERS = re.compile(r"(^|/)(python[\d.]*|torchrun|accelerate|deepspeed|uv)$")
 
 
@@ -91,6 +97,10 @@ def load_script(path: Path) -> Script:
         SourceSyntaxError: If it cannot be read at all.
     """
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise SourceSyntaxError(
+                f"is larger than {_MOST_BYTES >> 10} KiB; is it a launch script?", where=str(path)
+            )
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SourceSyntaxError(f"cannot be read: {error.strerror}", where=str(path)) from error
@@ -98,9 +108,14 @@ def load_script(path: Path) -> Script:
         raise SourceSyntaxError(
             f"byte {error.start} is not UTF-8; save the script as UTF-8", where=str(path)
         ) from error
-    if path.suffix in {".yaml", ".yml"}:
-        return _from_yaml(text, where=str(path))
-    return parse_script(text)
+    try:
+        if path.suffix in {".yaml", ".yml"}:
+            return _from_yaml(text, where=str(path))
+        return parse_script(text)
+    except RecursionError as error:
+        raise SourceSyntaxError("is nested too deep to be read", where=str(path)) from error
+    except SourceSyntaxError as error:
+        raise SourceSyntaxError(error.message, where=error.where or str(path)) from error
 
 
 def parse_script(text: str) -> Script:
@@ -122,12 +137,18 @@ def parse_script(text: str) -> Script:
 
 def _from_yaml(text: str, *, where: str) -> Script:
     try:
+        check_brackets(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except ValueError as error:
+        raise SourceSyntaxError(str(error), where=where) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = where if mark is None else f"{where}:{mark.line + 1}"
         raise SourceSyntaxError(str(error).splitlines()[0], where=place) from error
-    overrides = tuple(_leaves(root, "")) if root is not None else ()
+    leaves = _leaves(root, "") if root is not None else iter(())
+    overrides = tuple(islice(leaves, _MOST_OVERRIDES + 1))
+    if len(overrides) > _MOST_OVERRIDES:  # names of nodes can make little text very much
+        raise SourceSyntaxError(f"holds more than {_MOST_OVERRIDES} values", where=where)
     launch = Launch(module=None, line=1, config_name=None, overrides=overrides)
     return Script(launches=(launch,), settings=(), mistakes=(), passes_arguments=False)
 
@@ -159,6 +180,13 @@ class _Interpreter:
     settings: list[Setting] = field(default_factory=list)
     loose: list[Override] = field(default_factory=list)
     passes_arguments: bool = False
+    left: int = _MOST_EXPANDED
+
+    def spend(self, count: int) -> None:
+        """Count what variables become; a few lines can make one another grow without end."""
+        self.left -= count
+        if self.left < 0:
+            raise SourceSyntaxError("its variables become more than anybody would type")
 
     def run(self, command: Command) -> None:
         words = list(command.words)
@@ -247,7 +275,9 @@ class _Interpreter:
         if match is None:
             return None
         name = match[1]
-        return list(zip(self.values.get(name, []), self.lines.get(name, []), strict=False))
+        found = self.values.get(name, [])
+        self.spend(sum(map(len, found)) + len(found))
+        return list(zip(found, self.lines.get(name, []), strict=False))
 
     def piece(self, piece: Piece) -> str:
         if piece.kind == "text":
@@ -265,9 +295,11 @@ class _Interpreter:
             return _UNKNOWN
         known = self.values.get(match[1])
         if known and (known != [""] or not match[2]):
+            self.spend(sum(map(len, known)) + len(known))
             return " ".join(known)
         if match[2] is None:
             return _UNKNOWN
+        self.spend(len(match[3]))
         commands, _ = split_script(match[3])
         words = [word for command in commands for word in command.words]
         return " ".join("".join(self.piece(piece) for piece in word.pieces) for word in words)
@@ -365,7 +397,7 @@ def _arithmetic(text: str, parameter: Any) -> str:  # noqa: ANN401 - a bound met
     named = re.sub(r"[A-Za-z_]\w*", lambda found: f"({parameter(found[0])})", plain)
     try:
         return str(_number(ast.parse(named.strip(), mode="eval").body))
-    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError):
+    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
         return _UNKNOWN
 
 

@@ -9,8 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from pytest_verlcompat.errors import SourceSyntaxError
+
 _SEPARATORS = frozenset("\n;&|()")
 _NAME = re.compile(r"[A-Za-z_]\w*|[@*#?\d]")
+_PLAIN = re.compile(r"[^\s<>;&|()\\'\"$`]+")
+_PLAIN_IN_QUOTES = re.compile(r"[^\"\\$`\n]+")
+_LOOKS_PER_CHARACTER = 64
+"""How often, on average, brackets and quotes may be looked for at the same place."""
+_LOOKS = 10_000
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_]\w*)\1")
 
 
@@ -77,6 +84,7 @@ class _Reader:
         self.line = 1
         self.mistakes: list[Mistake] = []
         self.heredocs: list[str] = []
+        self.looks = _LOOKS + _LOOKS_PER_CHARACTER * len(text)
 
     def commands(self) -> list[Command]:
         found: list[Command] = []
@@ -127,7 +135,9 @@ class _Reader:
 
     def skip_heredocs(self) -> None:
         for name in self.heredocs:
-            end = re.compile(rf"^\s*{re.escape(name)}\s*$", re.MULTILINE).search(self.text, self.at)
+            end = re.compile(rf"^[ \t]*{re.escape(name)}[ \t]*$", re.MULTILINE).search(
+                self.text, self.at
+            )
             if end is None:
                 self.mistakes.append(Mistake(line=self.line, message=f"no end of <<{name}"))
                 continue
@@ -156,9 +166,15 @@ class _Reader:
             elif char in "$`":
                 self.expansion(word, quoted=False)
             else:
-                self.add(word, char, quoted=False)
-                self.step()
+                self.plain(word, _PLAIN, quoted=False)
         return word
+
+    def plain(self, word: Word, pattern: re.Pattern[str], *, quoted: bool) -> None:
+        """Take what means itself, one character at the least."""
+        found = pattern.match(self.text, self.at)
+        text = found[0] if found else self.text[self.at]
+        self.add(word, text, quoted=quoted)
+        self.step(len(text))
 
     def add(self, word: Word, text: str, *, quoted: bool, kind: str = "text") -> None:
         last = word.pieces[-1] if word.pieces else None
@@ -219,13 +235,21 @@ class _Reader:
             elif char in "$`":
                 self.expansion(word, quoted=True)
             else:
-                self.add(word, char, quoted=True)
-                self.step()
+                self.plain(word, _PLAIN_IN_QUOTES, quoted=True)
         self.step()
+
+    def look(self) -> None:
+        """Count; a script whose brackets take forever is none."""
+        self.looks -= 1
+        if self.looks < 0:
+            raise SourceSyntaxError(
+                f"line {self.line}: brackets and quotes do not close; is it a script of a shell?"
+            )
 
     def _closing_quote(self) -> int:
         at = self.at + 1
         while at < len(self.text):
+            self.look()
             if self.text[at] == "\\":
                 at += 2
                 continue
@@ -243,6 +267,7 @@ class _Reader:
         closing = {"(": ")", "{": "}"}[opening]
         depth = 0
         while at < len(self.text):
+            self.look()
             char = self.text[at]
             if char == "\\":
                 at += 1

@@ -15,14 +15,18 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_verlcompat.cli.report_inputs import make_report
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.execute.workspace import find_workspace
 from pytest_verlcompat.matrix.load import load_matrix
 from pytest_verlcompat.matrix.select import parse_where, select_cells
+from pytest_verlcompat.model.outcome import Rung
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+    from pytest_verlcompat.report.assemble import Report
 
 MOST_JOBS = {"github": 256, "gitlab": 200, "slurm": 1000}
 """Most jobs of one matrix, by format.
@@ -50,6 +54,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="AXIS=VALUE",
         help="take every declared cell with this value; may be repeated",
     )
+    parser.add_argument(
+        "--untested",
+        choices=tuple(rung.value for rung in Rung),
+        metavar="RUNG",
+        help="leave out cells that resolve to nothing or that something is known about on RUNG",
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="use at most this many jobs")
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout to work in")
 
@@ -60,15 +70,30 @@ def execute(args: argparse.Namespace) -> int:
     jobs = most if args.jobs is None else args.jobs
     if not 1 <= jobs <= most:
         raise UsageError(f"--jobs is {jobs}; {args.format} takes 1 to {most}")
-    matrix = load_matrix(find_workspace(args.root.resolve()).matrix)
+    workspace = find_workspace(args.root.resolve())
+    matrix = load_matrix(workspace.matrix)
     cells = select_cells(matrix, ids=args.cell, where=parse_where(args.where))
+    if args.untested:
+        known = _untested(make_report(workspace, matrix), Rung(args.untested))
+        cells = tuple(cell for cell in cells if cell.id in known)
     shares = spread([cell.id for cell in cells], jobs=jobs)
     print({"github": as_github, "gitlab": as_gitlab, "slurm": as_slurm}[args.format](shares))
     return 0
 
 
+def _untested(report: Report, rung: Rung) -> frozenset[str]:
+    """Return the ids of locked cells about which nothing is known on *rung*."""
+    return frozenset(
+        each.cell.id
+        for each in report.cells
+        if each.lock is not None and each.lock.versions and rung in each.verdict.untested
+    )
+
+
 def spread(ids: Sequence[str], *, jobs: int) -> list[tuple[str, ...]]:
     """Return *ids* in order, in at most *jobs* shares whose sizes differ by one at the most."""
+    if not ids:
+        return []
     count = min(jobs, len(ids))
     small, larger = divmod(len(ids), count)
     shares, start = [], 0

@@ -19,6 +19,7 @@ from pytest_verlcompat.issues.explain import explain
 from pytest_verlcompat.issues.installed import installed_facts
 from pytest_verlcompat.issues.language import ENGLISH, find_language, list_languages, translate
 from pytest_verlcompat.issues.render import render_report, render_text, render_values
+from pytest_verlcompat.process.redact import make_redactor, redact_values
 
 if TYPE_CHECKING:
     import argparse
@@ -69,12 +70,15 @@ def execute(args: argparse.Namespace) -> int:
     facts = installed_facts(args.python) if args.python else None
     with _opened(args.log) as stream:
         diagnosis = explain(stream, catalogue=catalogue, facts=facts)
+    redact = make_redactor(os.environ)  # a terminal of continuous integration is published too
     if args.json:
-        print(json.dumps(render_values(diagnosis, language=language), indent=2))
+        values = redact_values(render_values(diagnosis, language=language), redact)
+        print(json.dumps(values, indent=2))
     elif args.markdown:
         print(render_report(diagnosis), end="")
     else:
-        print(render_text(diagnosis, language=language), end="")
+        text = render_text(diagnosis, language=language)
+        print("\n".join(map(redact, text.split("\n"))), end="")
     return _status(diagnosis)
 
 

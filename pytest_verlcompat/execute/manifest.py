@@ -19,6 +19,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 RUNNER = "verlcompat.pyz"
 COMPRESSIONS = ("zstd", "gzip")
+_MOST_BYTES = 16 << 20
 _PIECE_NAME = re.compile(r"piece\.\d{3,6}")
 _PLATFORM = re.compile(r"\w+-manylinux_\d+_\d+")
 _MINOR = re.compile(r"\d+\.\d+")
@@ -90,13 +91,14 @@ def load_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            body = json.loads(file.read(_MOST_BYTES + 1).decode())
     except OSError as error:
         raise BundleError(
             f"cannot be read ({error.strerror}); name the folder the bundle was carried to",
             where=str(path),
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError("is not JSON; carry it again", where=MANIFEST) from error
     if not isinstance(body, dict) or not isinstance(body.get("format"), int):
         raise BundleError("names no format; this is no manifest of ours", where=MANIFEST)
@@ -108,7 +110,7 @@ def load_manifest(folder: Path) -> Manifest:
         )
     try:
         return _manifest(body)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BundleError(f"is malformed: {error!r}; carry it again", where=MANIFEST) from error
 
 

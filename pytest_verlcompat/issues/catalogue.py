@@ -7,7 +7,6 @@ and the key. Patterns are compiled on first use, because reading a log needs few
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -17,11 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_verlcompat.errors import CatalogueError
 from pytest_verlcompat.issues.facts import condition_problem
 from pytest_verlcompat.issues.scan import WORDS
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from pytest_verlcompat.model.toml_text import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -210,8 +205,8 @@ def parse_entry(text: str, name: str, *, prove: bool = True) -> Entry:
         CatalogueError: If a key is unknown, missing or cannot be read.
     """
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = parse_toml(text)
+    except ValueError as error:
         raise CatalogueError(f"not TOML: {error}", where=name) from error
     matched = _NAME.fullmatch(name)
     if matched is None or matched["id"] != table.get("id"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,8 @@ from pytest_verlcompat.matrix.expand import expand_selection, nearest_values
 from pytest_verlcompat.model.axis import Axis, AxisKind, AxisValue
 from pytest_verlcompat.model.cell import Cell, pinned_requirements, render_cell_id
 from pytest_verlcompat.model.declared import Table
+from pytest_verlcompat.model.toml_text import parse_toml
 from pytest_verlcompat.model.verdict import VerdictKind
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,8 +126,8 @@ def load_cell(path: Path, *, axes: Mapping[str, Axis]) -> Cell:
 def load_toml(path: Path, where: str) -> dict[str, Any]:
     """Return the table in *path*, which is called *where* in errors."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return parse_toml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise MatrixError(f"is not TOML: {error}", where=where) from error
     except OSError as error:
         raise MatrixError(f"cannot be read: {error.strerror}", where=where) from error

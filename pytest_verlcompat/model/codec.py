@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from enum import Enum
 from typing import Any
 
@@ -25,6 +26,10 @@ _SCALARS: dict[str, tuple[type, ...]] = {
     "float": (int, float),
 }
 """What a field of that annotation may hold in JSON."""
+
+
+_MOST_DEPTH = 64
+_MOST_INTEGER = 1 << 63
 
 
 def encode(record: Any) -> Any:  # noqa: ANN401 -- turns any record into plain JSON values
@@ -60,7 +65,7 @@ def parse_line(line: str, *, where: str = "evidence") -> Evidence:
         EvidenceError: If the line is not JSON, not a record, or newer than this reader.
     """
     try:
-        body = json.loads(line)
+        body = parse_json(line)
     except ValueError as error:
         raise EvidenceError(
             "not a JSON object; was the file edited or cut?", where=where
@@ -82,6 +87,59 @@ def parse_line(line: str, *, where: str = "evidence") -> Evidence:
         return _evidence(body)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EvidenceError(f"malformed record: {error!r}", where=where) from error
+
+
+def parse_json(text: str) -> Any:  # noqa: ANN401 -- whatever JSON holds
+    """Return the value that *text*, which others wrote, is.
+
+    Raises:
+        ValueError: If it is no JSON, is nested deeper than our own functions may go, or holds a
+            number that other readers of JSON do not.
+    """
+    try:
+        body = _DECODER.decode(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    if text.count("[") + text.count("{") > _MOST_DEPTH:
+        _check_depth(body)
+    return body
+
+
+def _integer(text: str) -> int:
+    if len(text) > len(str(_MOST_INTEGER)) or abs(value := int(text)) > _MOST_INTEGER:
+        raise ValueError("a number that no reader of JSON holds")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number")
+    return value
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=_integer, parse_float=_finite, parse_constant=_refuse_constant
+)
+
+
+def _check_depth(body: object) -> None:
+    """Raise where *body* is nested deeper than our own functions may go."""
+    level = [body]
+    for _ in range(_MOST_DEPTH):
+        level = [
+            child
+            for each in level
+            if isinstance(each, (dict, list))
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise ValueError(f"nested deeper than {_MOST_DEPTH}")
 
 
 def _evidence(body: dict[str, Any]) -> Evidence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,8 @@ class SubjectItem(pytest.Item):
             if record.cause.frame is not None:
                 lines.append(f"E   at {record.cause.frame}: {record.cause.frame.source or ''}")
         if error.log is not None:
-            lines.append(f"log: {error.log}")
+            place = os.path.relpath(error.log, self.config.rootpath)  # a file may keep this text
+            lines.append(f"log: {place}")
         lines += _explanation(error)
         return "\n".join(lines)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat import __version__
 from pytest_verlcompat.model.cause import Cause, Frame
+from pytest_verlcompat.model.codec import parse_json
 from pytest_verlcompat.model.evidence import Evidence
 from pytest_verlcompat.model.outcome import Ending, Outcome
 from pytest_verlcompat.probes.host import find_lack
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _SITE = "site-packages/"
 _MEBIBYTE = 1 << 20
+_MOST_BYTES = 4 * _MEBIBYTE
+"""Of a reply; a record of it would be no line that our readers take."""
 _FRAME = ("file", "line", "function", "source")
 KERNEL_CACHES = (".nv", ".triton", ".cache/flashinfer", ".cache/tvm-ffi")
 """Folders of a home in which CUDA's driver, Triton, FlashInfer and TVM keep what they compiled.
@@ -225,7 +228,8 @@ def _ending(ended: Ended, reply: Mapping[str, Any] | None) -> tuple[Ending, str 
 
 def _read_reply(control: Path) -> dict[str, Any] | None:
     try:
-        reply = json.loads((control / "output.json").read_text(encoding="utf-8"))
+        with (control / "output.json").open("rb") as file:
+            reply = parse_json(file.read(_MOST_BYTES + 1).decode())
     except (OSError, ValueError):
         return None
     return reply if _is_reply(reply) else None

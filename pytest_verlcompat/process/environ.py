@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pytest_verlcompat.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -14,6 +16,8 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _INDEX_SETTINGS = ("UV_", "PIP_")
+NAMED_VARIABLES = "VERLCOMPAT_PASS_ENV"
+"""Names variables that probes get as well, apart by commas; their values are hidden in logs."""
 
 _PROBE_KEEPS = (
     "PATH",
@@ -61,6 +65,21 @@ def is_secret_name(name: str) -> bool:
     return bool(_SECRET_NAME.search(name))
 
 
+def named_to_pass(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the variables that the caller named for probes.
+
+    Raises:
+        UsageError: If one is not set.
+    """
+    names = tuple(
+        filter(None, (name.strip() for name in environ.get(NAMED_VARIABLES, "").split(",")))
+    )
+    for name in names:
+        if name not in environ:
+            raise UsageError(f"names {name}, which is not set", where=NAMED_VARIABLES)
+    return names
+
+
 def tool_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """Return *environ* for a tool of ours (uv): all but secrets that are not its own settings.
 
@@ -78,6 +97,8 @@ def probe_environ(
 ) -> dict[str, str]:
     """Return the environment of a probe: an empty home, no hub, no credentials of the caller.
 
+    What ``VERLCOMPAT_PASS_ENV`` names is passed all the same, in place of a quiet setting too.
+
     Args:
         home: Empty directory that stands in for the caller's home.
         scratch: Directory for temporary files; its path must be short, Unix sockets go there.
@@ -91,10 +112,12 @@ def probe_environ(
             for name, value in environ.items()
             if name.startswith(_STACK_PREFIXES) and not is_secret_name(name)
         )
+    named = {name: environ[name] for name in named_to_pass(environ)}
     return {
         "LANG": "C.UTF-8",
         **kept,
         **_QUIET,
+        **named,
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / ".cache"),
         "TMPDIR": str(scratch),

@@ -6,11 +6,12 @@ import getpass
 import os
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from pytest_verlcompat.process.environ import is_secret_name
+from pytest_verlcompat.process.environ import NAMED_VARIABLES, is_secret_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 _SHAPES = re.compile(
@@ -36,8 +37,17 @@ _NAMED = re.compile(
 _HINTS = ("token", "secret", "passw", "key", "authorization", "bearer")
 # Schemes are short; without a limit a long dotted line would take quadratic time.
 _URL_USER = re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)[^/\s@]+@", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"://([^/\s@]+)@")
 _HOMES = re.compile(r"/(?:home|Users)/[^/\s:\"']+|(?<![\w/])/root(?=/|\b)")
+_TORN = re.compile(
+    r"(?:\b(?:hf_|gh[pousr]_|github_pat_|glpat-|sk-|A[KS]IA|AIza|pypi-|xox[abprs]-|eyJ)[\w.-]{4,}"
+    r"|(?<=://)[^/\s@:]{1,200}:(?!\d{0,5}$)[^/\s@]*)$",
+    re.IGNORECASE,
+)
+_TORN_CHARACTERS = 100
+"""A text that long may have been cut before it came here, and a secret with it."""
 _MIN_VALUE = 6
+_TOKEN_CHARACTERS = 16
 _HIDDEN = "<redacted>"
 
 
@@ -46,22 +56,14 @@ def make_redactor(
 ) -> Callable[[str], str]:
     """Return a function that makes one line fit to be kept.
 
-    It hides the values of secret-looking variables of *environ*, tokens by their shape,
-    ``name=value`` pairs whose name is a secret's, users in URLs, home directories and the
-    user's name in paths.
+    It hides the values of secret-looking variables of *environ*, passwords in URLs that its
+    variables hold, tokens by their shape, ``name=value`` pairs whose name is a
+    secret's, users in URLs, home directories and the user's name in paths.
 
     Args:
         places: Word to directory: occurrences of the directory become ``<word>``.
     """
-    secrets = sorted(
-        {
-            value
-            for name, value in environ.items()
-            if is_secret_name(name) and len(value) >= _MIN_VALUE
-        },
-        key=len,
-        reverse=True,
-    )
+    secrets = sorted(_secrets(environ), key=len, reverse=True)
     swaps = [(value, _HIDDEN) for value in secrets]
     named = sorted((places or {}).items(), key=lambda item: len(str(item[1])), reverse=True)
     swaps += [(str(path), f"<{word}>") for word, path in named if len(str(path)) > 1]
@@ -81,9 +83,32 @@ def make_redactor(
         if any(word in lowered for word in _HINTS):
             line = _NAMED.sub(rf"\1{_HIDDEN}", line)
         line = _HOMES.sub("<home>", line)
+        if len(line) >= _TORN_CHARACTERS:
+            line = _TORN.sub(_HIDDEN, _without_start_of(secrets, line))
         return user.sub(r"\1<user>", line) if user else line
 
     return redact
+
+
+def _secrets(environ: Mapping[str, str]) -> set[str]:
+    """Return the values of secret-looking variables, and the passwords of URLs in the others."""
+    named = {name.strip() for name in environ.get(NAMED_VARIABLES, "").split(",")}
+    found = {value for name, value in environ.items() if is_secret_name(name) or name in named}
+    for value in environ.values():
+        for user, _, password in (each.partition(":") for each in _CREDENTIALS.findall(value)):
+            # A user without a password may be a token, or an ordinary word such as `deploy`.
+            alone = user if not password and len(user) >= _TOKEN_CHARACTERS else ""
+            found.update({password, unquote(password), alone})
+    return {each for each in found if len(each) >= _MIN_VALUE}
+
+
+def _without_start_of(secrets: Iterable[str], line: str) -> str:
+    """Return *line* without the first part of a secret at its end."""
+    for secret in secrets:
+        start = line.rfind(secret[:_MIN_VALUE], -len(secret))
+        if start >= 0 and secret.startswith(line[start:]):
+            return line[:start] + _HIDDEN
+    return line
 
 
 def _user_path() -> re.Pattern[str] | None:

@@ -75,6 +75,7 @@ def run(
     limits: Limits,
     log: Path | None = None,
     output: Path | None = None,
+    stdin: Path | None = None,
     redact: Callable[[str], str] = str,
 ) -> Ended:
     """Return how the command *argv* ended.
@@ -83,6 +84,7 @@ def run(
         env: The whole environment of the command; nothing of ours is added but the mark.
         log: File its redacted output goes to; ``None`` keeps the tail only.
         output: File its standard output goes to, as it is; the log then holds its messages alone.
+        stdin: File it reads from; nothing by default.
         redact: Applied to every line before it is kept or written.
 
     Raises:
@@ -94,12 +96,13 @@ def run(
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(Log(log, redact=redact))
         target = stack.enter_context(output.open("wb")) if output else None
+        source = stack.enter_context(stdin.open("rb")) if stdin else None
         try:
             process = subprocess.Popen(
                 [os.fspath(word) for word in argv],
                 env={**env, MARK: mark},
                 cwd=cwd,
-                stdin=subprocess.DEVNULL,
+                stdin=source or subprocess.DEVNULL,
                 stdout=target or subprocess.PIPE,
                 stderr=subprocess.PIPE if target else subprocess.STDOUT,
                 start_new_session=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_verlcompat.errors import LockError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from pytest_verlcompat.model.toml_text import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,8 +136,8 @@ def _line_pins(text: str, where: str) -> Iterator[Pin]:
 
 def _toml_pins(text: str, where: str) -> Iterator[Pin]:
     try:
-        body = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        body = parse_toml(text)
+    except ValueError as error:
         raise LockError(f"not TOML: {error}", where=where) from error
     packages = body.get("packages")
     if not isinstance(packages, list):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from pytest_verlcompat.report.site_space import Space, load_space
 from pytest_verlcompat.resolve.lock import Lock, load_lock
 from pytest_verlcompat.resolve.space import releases_of
 from pytest_verlcompat.store.jsonl import load, load_cell_evidence
+from pytest_verlcompat.store.signatures import find_allowed_signers, load_signers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -52,11 +54,18 @@ class CellReport:
     """Of each contradicted subject the newest record that says the opposite."""
     history: tuple[Evidence, ...] = ()
     """Every record of the cell, counting or not, as they were written."""
+    signed_by: Mapping[str, int] = field(default_factory=dict)
+    """Who signed records of the cell, by number; nobody did the others."""
 
     @property
     def as_expected(self) -> bool:
         """Whether the verdict is the one the cell file declares."""
         return self.cell.expects(self.verdict)
+
+    @property
+    def unsigned(self) -> int:
+        """Records that nobody signed, or somebody who may not."""
+        return len(self.history) - sum(self.signed_by.values())
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -126,9 +135,10 @@ def assemble(
         EvidenceError: If a figure file cannot be read.
     """
     locks = matrix.folder / "locks"
+    signers = load_signers(evidence, allowed_signers=find_allowed_signers(matrix.folder))
     digests = {name: sha256 for name, (_, sha256) in probes.items()}
     cells = tuple(
-        _cell_report(cell, locks=locks, evidence=evidence, digests=digests)
+        _cell_report(cell, locks=locks, evidence=evidence, digests=digests, signers=signers)
         for cell in matrix.cells.values()
     )
     ordered = sorted(matrix.axes.values(), key=lambda axis: axis.place)
@@ -180,13 +190,19 @@ def _rank(record: Evidence) -> tuple[bool, str]:
 
 
 def _cell_report(
-    cell: Cell, *, locks: Path, evidence: Path, digests: Mapping[str, str]
+    cell: Cell,
+    *,
+    locks: Path,
+    evidence: Path,
+    digests: Mapping[str, str],
+    signers: Mapping[str, str],
 ) -> CellReport:
     try:
         lock = load_lock(cell, folder=locks)
     except LockError:
         lock = None
-    everything = load_cell_evidence(evidence, cell.id).records
+    loaded = load_cell_evidence(evidence, cell.id)
+    everything = loaded.records
     counting = [
         record for record in everything if lock is not None and _counts(record, lock, digests)
     ]
@@ -201,6 +217,7 @@ def _cell_report(
         stale=len(everything) - len(counting),
         opposed=tuple(_opposed(counting, chosen, contradicted)),
         history=everything,
+        signed_by=Counter(sorted(signers[line] for line in loaded.sha256 if line in signers)),
     )
 
 

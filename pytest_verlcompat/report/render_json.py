@@ -63,6 +63,8 @@ def _cell(report: Report, cell: CellReport) -> dict[str, Any]:
         "conditions": [_cut(each) for each in cell.verdict.conditions],
         "contradicted": [_cut(each) for each in cell.contradicted],
         "lock_sha256": cell.lock.sha256 if cell.lock else None,
+        "signed_by": dict(cell.signed_by),
+        "unsigned": cell.unsigned,
         "records": [_record(record) for record in cell.records],
     }
 

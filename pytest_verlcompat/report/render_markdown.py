@@ -188,10 +188,18 @@ def _section(cell: CellReport) -> list[str]:
     ]
     if cell.contradicted:
         lines += [f"Contradictory results: {escape(', '.join(cell.contradicted))}.", ""]
+    if cell.history:
+        lines += [escape(_vouched(cell)), ""]
     if tried := [each for each in cell.records if each.outcome is not Outcome.SKIPPED]:
         lines += ["| rung | what | outcome | seconds | where |", "| --- | --- | --- | --- | --- |"]
         lines += [_line(_columns(record)) for record in tried] + [""]
     return [*lines, *_skipped(cell.records)]
+
+
+def _vouched(cell: CellReport) -> str:
+    """Return who signed how many records."""
+    parts = [f"{count} signed by {signer}" for signer, count in cell.signed_by.items()]
+    return f"Records: {', '.join([*parts, f'{cell.unsigned} unsigned'])}."
 
 
 def _columns(record: Evidence) -> list[str]:

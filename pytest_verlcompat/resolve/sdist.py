@@ -8,8 +8,8 @@ answer is None and the cell is not attempted.
 from __future__ import annotations
 
 import re
-import sys
 import tarfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,7 @@ from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 
 from pytest_verlcompat.errors import WheelFormatError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from pytest_verlcompat.model.toml_text import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +25,8 @@ if TYPE_CHECKING:
 
 _EGG_INFO = ("requires.txt", "SOURCES.txt")
 _LIMIT_BYTES = 4 << 20
+_LIMIT_UNPACKED_BYTES = 2 << 30
+"""Skipping a member takes as long as unpacking it."""
 _LIMIT_MEMBERS = 100_000
 _NATIVE = {
     ".c": "C",
@@ -64,7 +62,7 @@ def read_sdist(path: Path) -> SdistMetadata | None:
     try:
         with tarfile.open(path, mode="r:gz") as archive:
             texts, native = _survey(archive)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, OverflowError) as error:
         raise WheelFormatError(
             f"is not a source distribution ({type(error).__name__})", where=path.name
         ) from error
@@ -90,7 +88,13 @@ def _survey(archive: tarfile.TarFile) -> tuple[dict[str, bytes], tuple[str, ...]
     """Return the texts that state requirements, and the compiled languages."""
     texts: dict[str, bytes] = {}
     native: set[str] = set()
+    unpacked_bytes = 0
     for count, member in enumerate(archive):
+        unpacked_bytes += member.size
+        if unpacked_bytes > _LIMIT_UNPACKED_BYTES:
+            raise WheelFormatError(
+                f"unpacks to more than {_LIMIT_UNPACKED_BYTES >> 30} GiB", where=str(archive.name)
+            )
         if count > _LIMIT_MEMBERS:
             break
         inner = member.name.partition("/")[2]
@@ -120,7 +124,9 @@ def _requirements(texts: dict[str, bytes]) -> tuple[str, tuple[str, ...]] | None
     if listed or (fixed and _at_least_2_2(raw.get("metadata_version", "1.0"))):
         return "PKG-INFO", tuple(listed)
     if "requires.txt" in texts:
-        return "requires.txt", tuple(_from_egg_info(texts["requires.txt"].decode()))
+        return "requires.txt", tuple(
+            _from_egg_info(texts["requires.txt"].decode("utf-8", "replace"))
+        )
     if "SOURCES.txt" in texts:
         return "egg-info without requires.txt", ()  # setuptools writes it where there is any
     project = _project(texts.get("pyproject.toml", b""))
@@ -130,16 +136,19 @@ def _requirements(texts: dict[str, bytes]) -> tuple[str, tuple[str, ...]] | None
 
 
 def _at_least_2_2(version: str) -> bool:
-    major, _, minor = version.partition(".")
-    return (int(major), int(minor or 0)) >= (2, 2)
+    numbers = re.fullmatch(r"(\d{1,3})(?:\.(\d{1,3}))?", version.strip())
+    return numbers is not None and (int(numbers[1]), int(numbers[2] or 0)) >= (2, 2)
 
 
 def _project(body: bytes) -> dict[str, list[str]] | None:
     try:
-        table = tomllib.loads(body.decode()).get("project")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        table = parse_toml(body.decode()).get("project")
+    except ValueError:
         return None
-    return table if isinstance(table, dict) and "name" in table else None
+    if not isinstance(table, dict) or "name" not in table:
+        return None
+    lists = (table.get(key, []) for key in ("dynamic", "dependencies"))
+    return table if all(isinstance(each, list) for each in lists) else None
 
 
 def _from_egg_info(text: str) -> Iterator[str]:

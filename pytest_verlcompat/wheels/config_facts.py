@@ -10,19 +10,23 @@ import gzip
 import json
 import re
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
 from pytest_verlcompat.errors import WheelFormatError
+from pytest_verlcompat.wheels.yaml_text import check_brackets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 CONFIG_VERSION = 1
 """Raised whenever kept facts of an older version would be read wrongly."""
 
 _LARGEST_YAML_BYTES = 1 << 20
+_MOST_VALUES = 200_000
+"""Of one file: a few lines whose nodes name one another can stand for billions."""
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
 
@@ -102,21 +106,24 @@ def _parse(raw: bytes) -> ConfigFile:
     if len(raw) > _LARGEST_YAML_BYTES:
         raise ValueError(f"{len(raw)} bytes of YAML; not parsed")
     text = raw.decode()
+    check_brackets(text)
     body = yaml.safe_load(text)
     if body is None:
         body = {}
     if not isinstance(body, dict):
         raise ValueError("not a mapping")  # noqa: TRY004 - a wrong file, not a wrong argument
     header = _PACKAGE.search(text)
-    return ConfigFile(body=_plain(body), package=header[1] if header else None)
+    return ConfigFile(body=_plain(body, count(1)), package=header[1] if header else None)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - YAML holds anything
-    """Return *value* with text keys and JSON values only."""
+def _plain(value: Any, counted: Iterator[int]) -> Any:  # noqa: ANN401 - YAML holds anything
+    """Return *value* with text keys and JSON values only; names of nodes are followed."""
+    if next(counted) > _MOST_VALUES:
+        raise ValueError(f"more than {_MOST_VALUES} values")
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, counted) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_plain(item, counted) for item in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
@@ -126,7 +133,7 @@ def _entry(name: str, raw: bytes) -> tuple[str, str] | None:
         return None
     try:
         tree = ast.parse(raw)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     folder = name.rpartition("/")[0]
     for node in ast.walk(tree):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.process.environ import is_secret_name, probe_environ, tool_environ
 
 SECRETS = {"HF_TOKEN": "canary", "WANDB_API_KEY": "canary", "AWS_SECRET_ACCESS_KEY": "canary"}
@@ -41,6 +42,22 @@ def test_stack_settings_reach_an_installed_environment_only() -> None:
     assert kept["VLLM_USE_V1"] == "1"
     assert kept["PYTHONPATH"] == "/mine"
     assert "canary" not in kept.values()
+
+
+def test_variable_that_is_named_reaches_the_probe() -> None:
+    """Credentials are passed where the caller says so, by name; no others come with them."""
+    given = {"VERLCOMPAT_PASS_ENV": "HF_TOKEN, HF_HUB_OFFLINE", "HF_HUB_OFFLINE": "0", **SECRETS}
+
+    environ = _probe_environ(given)
+
+    assert (environ["HF_TOKEN"], environ["HF_HUB_OFFLINE"]) == ("canary", "0")
+    assert "WANDB_API_KEY" not in environ
+
+
+def test_named_variable_that_is_not_set_is_an_error() -> None:
+    """A run that would lack what its caller counts on does not start."""
+    with pytest.raises(UsageError, match=r"^VERLCOMPAT_PASS_ENV: names HF_TOKEN, which is not"):
+        _probe_environ({"VERLCOMPAT_PASS_ENV": "HF_TOKEN"})
 
 
 def test_tool_keeps_its_own_settings_and_loses_the_secrets_of_others() -> None:

@@ -22,6 +22,53 @@ def test_value_of_a_secret_variable_is_hidden_anywhere(name: str) -> None:
     assert redact(f"x{CANARY}y in /usr/bin") == "x<redacted>y in /usr/bin"
 
 
+@pytest.mark.parametrize(
+    ("url", "hidden", "shown"),
+    [
+        ("https://deploy:s%2Bcr3t-pw@index/simple", ["s%2Bcr3t-pw", "s+cr3t-pw"], "deploy"),
+        ("https://0123456789abcdef-token@index/x", ["0123456789abcdef-token"], "index"),
+        ("git+ssh://git@host/x https://a:longer-pw@b", ["longer-pw"], "git"),
+    ],
+)
+def test_password_of_a_url_in_a_variable_is_hidden_alone_too(
+    url: str, hidden: list[str], shown: str
+) -> None:
+    """A tool may print it without its URL; an ordinary user name is a word like others."""
+    redact = make_redactor({"UV_INDEX_URL": url})
+
+    assert [redact(f"got {each}!") for each in hidden] == ["got <redacted>!"] * len(hidden)
+    assert redact(f"a {shown} b") == f"a {shown} b"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [CANARY, CANARY[:7], "https://user:s3cr3t-ca", "hf_abcdefgh", "ghp_abc123", "x AKIA0123"],
+)
+def test_secret_that_was_cut_off_at_the_end_of_a_text_is_hidden(end: str) -> None:
+    """Who keeps the first hundreds of characters of a text may keep a part of a secret."""
+    redact = make_redactor({"MY_TOKEN": CANARY})
+
+    redacted = redact("x" * 300 + " " + end)
+
+    assert redacted.endswith("<redacted>")
+    assert end[-5:] not in redacted
+
+
+@pytest.mark.parametrize("end", ["http://host:8080", "http://host:", "://", "tokenizer", "s3cr3"])
+def test_ordinary_end_of_a_long_text_is_left_alone(end: str) -> None:
+    """Ports, words and what is too short to tell are kept."""
+    text = "x" * 300 + " " + end
+
+    assert make_redactor({"MY_TOKEN": CANARY})(text) == text
+
+
+def test_value_of_a_passed_variable_is_hidden() -> None:
+    """What a probe gets by name may come out in its log, whatever its name is."""
+    redact = make_redactor({"VERLCOMPAT_PASS_ENV": "ENDPOINT", "ENDPOINT": CANARY})
+
+    assert redact(f"asked {CANARY}") == "asked <redacted>"
+
+
 def test_longer_secret_is_hidden_before_the_shorter_it_contains() -> None:
     """No tail of the longer secret is left over."""
     redact = make_redactor({"A_TOKEN": "canary", "B_TOKEN": "canary-and-more"})
