@@ -129,7 +129,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(reuse_venv=True)
 def slow(session: nox.Session) -> None:
     """Run the tests that use the index or a browser, or take minutes or gigabytes."""
-    session.install("--editable", ".[cli]", *_groups("test", "browser"))
+    session.install("--editable", ".[cli]", *_groups("test", "browser", "docs"))
     session.run(
         "pytest", "-m", "(network or slow) and not (gpu or bench or truth)", *session.posargs
     )
@@ -138,13 +138,27 @@ def slow(session: nox.Session) -> None:
 @nox.session(reuse_venv=True, default=False)
 def lint(session: nox.Session) -> None:
     """Check style, types, layers and that reports/ is what the evidence gives."""
-    session.install("--editable", ".[cli]", *_groups("test", "lint"))
+    session.install("--editable", ".[cli]", *_groups("test", "lint", "docs"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports", "--no-logo", env={"COLUMNS": "80"})
     session.run("verlcompat", "recipe", "--publish", "--check")
     session.run("verlcompat", "report", "--check")
+    _build_site(session)
+
+
+def _build_site(session: nox.Session) -> None:
+    session.run("python", "docs/generate", "build/docs")
+    session.run("zensical", "build", "--strict")
+
+
+@nox.session(reuse_venv=True, default=False)
+def docs(session: nox.Session) -> None:
+    """Build the site in build/site, and look at it with a browser where one is on PATH."""
+    session.install("--editable", ".[cli]", *_groups("test", "browser", "docs"))
+    _build_site(session)
+    session.run("pytest", "-m", "slow or not slow", "tests/docs/test_docs_site.py")
 
 
 @nox.session(reuse_venv=True, default=False)
