@@ -36,24 +36,28 @@ def generate(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.md"))
 
 
-def test_pages_are_in_the_navigation_and_short(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return every page by its name."""
+    folder = tmp_path_factory.mktemp("pages")
+    return {
+        page.relative_to(folder).as_posix(): page.read_text(encoding="utf-8")
+        for page in generate(folder)
+    }
+
+
+def test_pages_are_in_the_navigation_and_short(pages: dict[str, str]) -> None:
     """None is forgotten, none is missing, what is written by hand is read in minutes."""
-    pages = {page.relative_to(tmp_path).as_posix() for page in generate(tmp_path)}
     shown = set(re.findall(r'"([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text()))
 
-    assert shown == pages
+    assert shown == set(pages)
     for page in DOCS.rglob("*.md"):
         assert len(page.read_text(encoding="utf-8").splitlines()) <= LONGEST_LINES, page
 
 
-def test_pages_name_no_machine(tmp_path: Path) -> None:
+def test_pages_name_no_machine(pages: dict[str, str]) -> None:
     """Neither folders of ours nor hosts of an index stand on a page."""
-    found = [
-        (page.name, each)
-        for page in generate(tmp_path)
-        for each in SPOILERS
-        if each in page.read_text(encoding="utf-8")
-    ]
+    found = [(name, each) for name, text in pages.items() for each in SPOILERS if each in text]
 
     assert found == []
 
