@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _PROVIDERS = ("verl", *PROVIDERS)
 """Distributions whose names are read; to verl itself all but the first are providers."""
 
+_MAIN = "__name__ == '__main__'"
+
 
 def read_sources(sources: OwnSources) -> Facts:
     """Return the facts of *sources*, as of a release that imports others."""
@@ -122,14 +124,26 @@ def judge_against(
 def of_the_stack(surface: CellSurface) -> CellSurface:
     """Return *surface* without what breaks for other reasons.
 
-    Such are a tool that is not installed here and a script that exits when it is imported.
+    Such are a tool that is not installed here, a script that exits when it is imported, and what
+    stands under ``if __name__ == "__main__"``, which no import runs.
     """
     kept = (
         each
         for each in surface.findings
-        if each.weight is not Weight.BROKEN or each.cause.provider is not None
+        if (each.weight is not Weight.BROKEN or each.cause.provider is not None)
+        and not _is_of_scripts(each.cause.first_line)
     )
-    return dataclasses.replace(surface, findings=tuple(kept))
+    roles = (
+        dataclasses.replace(
+            role, doubts=tuple(each for each in role.doubts if not _is_of_scripts(each.reason))
+        )
+        for role in surface.roles
+    )
+    return dataclasses.replace(surface, findings=tuple(kept), roles=tuple(roles))
+
+
+def _is_of_scripts(reason: str) -> bool:
+    return _MAIN in reason
 
 
 def find_lines(surface: CellSurface, weight: Weight) -> list[str]:

@@ -76,6 +76,20 @@ def test_missing_name_is_said_with_file_and_line(own: Project) -> None:
     assert "mine/engine.py:2: ImportError: cannot import name 'make_engine'" in text
 
 
+def test_what_only_a_script_runs_leaves_nothing_undecided(own: Project) -> None:
+    """A command of the repository that exits when it is run keeps no import from passing."""
+    (own.pytester.path / "mine" / "command.py").write_text(
+        "from vllm.engine import Engine\n"
+        "def main(): raise SystemExit(3)\n"
+        "if __name__ == '__main__':\n    main()\n"
+    )
+
+    _, record = run(own)
+
+    assert record.outcome.value == "passed"
+    assert not [each for each in record.facts["findings"] if each["weight"] == "unknown"]
+
+
 def test_names_of_an_installed_verl_are_judged_too(own: Project) -> None:
     """Verl is what downstream code imports most; nothing else of it is asked."""
     trainer = own.site / "verl" / "trainer"

@@ -118,7 +118,7 @@ def test_downstream_projects_are_judged_by_the_plugin(
     )
 
     assert len(rows) == len(PROJECTS) * sum(map(len, RELEASES.values()))
-    assert {row["judged"] for row in rows} == {"failed", "passed"}
+    assert {row["judged"] for row in rows} >= {"failed", "passed"}
     assert sum(len(row["breaks"]) for row in rows) >= 3
 
 
