@@ -130,7 +130,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(reuse_venv=True)
 def slow(session: nox.Session) -> None:
     """Run the tests that use the index or a browser, or take minutes or gigabytes."""
-    session.install("--editable", ".[cli]", *_groups("test", "browser", "cluster"))
+    session.install("--editable", ".[cli]", *_groups("test", "browser", "docs", "cluster"))
     session.run(
         "pytest", "-m", "(network or slow) and not (gpu or bench or truth)", *session.posargs
     )
@@ -139,7 +139,7 @@ def slow(session: nox.Session) -> None:
 @nox.session(reuse_venv=True, default=False)
 def lint(session: nox.Session) -> None:
     """Check style, types, layers and that reports/ is what the evidence gives."""
-    session.install("--editable", ".[cli]", *_groups("test", "lint"))
+    session.install("--editable", ".[cli]", *_groups("test", "lint", "docs"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -147,6 +147,7 @@ def lint(session: nox.Session) -> None:
     session.run("verlcompat", "recipe", "--publish", "--check")
     session.run("verlcompat", "report", "--check")
     _lint_workflows(session)
+    _build_site(session)
 
 
 def _lint_workflows(session: nox.Session) -> None:
@@ -161,6 +162,19 @@ def _lint_workflows(session: nox.Session) -> None:
         session.run("actionlint", external=True)
     else:
         session.warn("actionlint is not on PATH; the workflows were not checked by it")
+
+
+def _build_site(session: nox.Session) -> None:
+    session.run("python", "docs/generate", "build/docs")
+    session.run("zensical", "build", "--strict")
+
+
+@nox.session(reuse_venv=True, default=False)
+def docs(session: nox.Session) -> None:
+    """Build the site in build/site, and look at it with a browser where one is on PATH."""
+    session.install("--editable", ".[cli]", *_groups("test", "browser", "docs"))
+    _build_site(session)
+    session.run("pytest", "-m", "slow or not slow", "tests/docs/test_docs_site.py")
 
 
 @nox.session(reuse_venv=True, default=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from pytest_verlcompat.checks.import_surface import CellSurface, judge
-from pytest_verlcompat.checks.surface_environment import Environment, read_world
+from pytest_verlcompat.checks.surface_environment import PROVIDERS, Environment, read_world
 from pytest_verlcompat.checks.surface_reach import questions_about, top_level_of
 from pytest_verlcompat.errors import WheelFormatError
 from pytest_verlcompat.model.finding import Weight
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from pytest_verlcompat.checks.own_sources import OwnSources
     from pytest_verlcompat.wheels.surface_facts import Facts
     from pytest_verlcompat.wheels.surface_store import FactsStore
+
+_PROVIDERS = ("verl", *PROVIDERS)
+"""Distributions whose names are read; to verl itself all but the first are providers."""
+
+_MAIN = "__name__ == '__main__'"
 
 
 def read_sources(sources: OwnSources) -> Facts:
@@ -68,10 +73,16 @@ class _OwnFiles:
 
 def judge_installed(sources: OwnSources, environment: Environment) -> CellSurface:
     """Return what the sources' imports and calls find in *environment*."""
-    consumer = read_sources(sources)
-    world = read_world(environment, consumer)
+    return judge_consumer(read_sources(sources), environment)
+
+
+def judge_consumer(
+    consumer: Facts, environment: Environment, *, role: str | None = None
+) -> CellSurface:
+    """Return what the imports and calls of *consumer*, which may use verl, find there."""
+    world = read_world(environment, consumer, providers=_PROVIDERS)
     providers = tuple(facts for facts in world.members if facts is not consumer)
-    return judge(consumer, providers, world=world)
+    return judge(consumer, providers, world=world, role=role)
 
 
 def judge_against(
@@ -100,7 +111,8 @@ def judge_against(
         for name, version in environment.versions.items()
         if canonicalize_name(name) not in releases
     }
-    world = read_world(dataclasses.replace(environment, versions=kept), consumer)
+    beside_them = dataclasses.replace(environment, versions=kept)
+    world = read_world(beside_them, consumer, providers=_PROVIDERS)
     members = (*world.members, *fresh)
     complete = dataclasses.replace(
         world, members=members, other_modules=world.other_modules - replaced
@@ -112,14 +124,26 @@ def judge_against(
 def of_the_stack(surface: CellSurface) -> CellSurface:
     """Return *surface* without what breaks for other reasons.
 
-    Such are a tool that is not installed here and a script that exits when it is imported.
+    Such are a tool that is not installed here, a script that exits when it is imported, and what
+    stands under ``if __name__ == "__main__"``, which no import runs.
     """
     kept = (
         each
         for each in surface.findings
-        if each.weight is not Weight.BROKEN or each.cause.provider is not None
+        if (each.weight is not Weight.BROKEN or each.cause.provider is not None)
+        and not _is_of_scripts(each.cause.first_line)
     )
-    return dataclasses.replace(surface, findings=tuple(kept))
+    roles = (
+        dataclasses.replace(
+            role, doubts=tuple(each for each in role.doubts if not _is_of_scripts(each.reason))
+        )
+        for role in surface.roles
+    )
+    return dataclasses.replace(surface, findings=tuple(kept), roles=tuple(roles))
+
+
+def _is_of_scripts(reason: str) -> bool:
+    return _MAIN in reason
 
 
 def find_lines(surface: CellSurface, weight: Weight) -> list[str]:

@@ -23,9 +23,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from pytest_verlcompat.checks.import_evidence import evidence_of
+from pytest_verlcompat.checks.own_imports import judge_consumer
 from pytest_verlcompat.checks.surface_environment import find_environment, read_consumer
 from pytest_verlcompat.checks.surface_explain import explain
-from pytest_verlcompat.checks.surface_source import judge_installed, judge_releases, read_source
+from pytest_verlcompat.checks.surface_source import judge_releases, read_source
 from pytest_verlcompat.cli.check_loads import Loaded, judge_loads
 from pytest_verlcompat.cli.check_output import SCHEMA_VERSION, as_json, as_text
 from pytest_verlcompat.cli.check_resolve import Resolved, resolve_pair
@@ -113,13 +114,14 @@ def _print(cells: Sequence[Checked], args: argparse.Namespace) -> None:
 
 
 def _judge_environment(args: argparse.Namespace) -> Checked:
+    environment = find_environment(args.python)
     if args.source is not None:
         consumer = read_source(args.source)
     else:
         named = [_parse(text)[0] for text in args.requirement] or ["verl"]
-        consumer = read_consumer(find_environment(args.python), named[0])
+        consumer = read_consumer(environment, named[0])
     return Checked(
-        surface=judge_installed(consumer, python=args.python, role=args.role),
+        surface=judge_consumer(consumer, environment, role=args.role),
         resolved=Resolved(state="untested", reason="an environment is judged as it is"),
         loaded=Loaded(state="untested", reason="verlcompat abi --python judges an environment"),
     )

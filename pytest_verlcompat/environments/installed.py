@@ -9,9 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 from pytest_verlcompat.errors import InterpreterMissingError, ToolMissingError
+from pytest_verlcompat.model.names import normalize
 from pytest_verlcompat.process.environ import tool_environ
 from pytest_verlcompat.process.run import Limits, run
 
@@ -70,7 +69,7 @@ def installed_versions(folders: Iterable[Path]) -> dict[str, str]:
             if dot and suffix in {"dist-info", "egg-info"} and stem[:1].isalnum():
                 distribution, _, version = stem.partition("-")
                 version = version.partition("-py")[0] if suffix == "egg-info" else version
-                found.setdefault(canonicalize_name(distribution), version)
+                found.setdefault(normalize(distribution), version)
     return found
 
 

@@ -53,8 +53,11 @@ class Configuration:
     """All settings, paths made absolute."""
 
     probes: tuple[Path, ...]
+    """Own probe scripts, or folders of them."""
     issues: tuple[Path, ...]
+    """Folders of own known failures, ``<ID>-<slug>.toml`` each."""
     skips: tuple[DeclaredSkip, ...]
+    """Skips that are meant, a table each: with ``--verlcompat-strict`` any other is a failure."""
     against: tuple[str, ...]
     """Sets of releases, each ``vllm==0.12.0,0.13.0`` or ``vllm==0.12.0 transformers==5.0.0``."""
     sources: tuple[Path, ...]
@@ -62,9 +65,9 @@ class Configuration:
     launch_scripts: tuple[str, ...]
     """Patterns of own launch scripts, relative to the repository."""
     gpu_wait_s: float
-    """How long a fixture waits for a GPU that somebody of ours holds."""
+    """Seconds that a test waits for a GPU that another session holds; 1800 if nothing is said."""
     deadline_s: float
-    """How long one piece of work of a fixture may take."""
+    """Seconds that one piece of work of a fixture may take; 600 if nothing is said."""
     cells: Mapping[str, Path]
     """Interpreters of a matrix run by name."""
 

@@ -32,41 +32,63 @@ class Gpus:
         return len(self.labels)
 
 
+class _Held:
+    """One lease of the pool, and how many of this process use it."""
+
+    def __init__(self, lease: Lease, *, locks: contextlib.ExitStack) -> None:
+        self.lease = lease
+        self.locks = locks
+        self.users = 0
+
+
 class Devices:
     """Lends what this process holds already before it asks *pool* for more.
 
     Other sessions and workers are kept off by the pool's locks; a test that has an engine and
-    asks for a GPU shares that of the engine, where waiting would be waiting for itself.
+    asks for a GPU shares that of the engine, where waiting would be waiting for itself. Who
+    leaves last gives back: an engine may outlive the test that it shared a GPU with.
     """
 
     def __init__(self, pool: GpuPool) -> None:
         self._pool = pool
-        self._held: list[Lease] = []
-
-    def find_lack(self, count: int) -> str | None:
-        """Return what is lacking for *count* devices, waiting for none."""
-        more = count - len(self._devices())
-        return self._pool.find_lack(more) if more > 0 else None
+        self._held: list[_Held] = []
 
     @contextlib.contextmanager
     def borrow(self, count: int) -> Iterator[Lease | Lack]:
         """Give *count* devices, those held first, or say why there are none."""
-        held = self._devices()
-        if len(held) >= count:
-            yield Lease(devices=held[:count])
-            return
-        with self._pool.borrow(count - len(held)) as found:
-            if isinstance(found, Lack):
-                yield found
-                return
-            self._held.append(found)
-            try:
-                yield Lease(devices=(*held, *found.devices))
-            finally:
-                self._held.remove(found)
+        devices: list[Device] = []
+        with contextlib.ExitStack() as used:
+            for held in tuple(self._held):
+                if len(devices) < count:
+                    devices += used.enter_context(self._using(held))
+            if len(devices) < count:
+                found = self._take(count - len(devices))
+                if isinstance(found, Lack):
+                    yield found
+                    return
+                devices += used.enter_context(self._using(found))
+            yield Lease(devices=tuple(devices[:count]))
 
-    def _devices(self) -> tuple[Device, ...]:
-        return tuple(device for lease in self._held for device in lease.devices)
+    def _take(self, count: int) -> _Held | Lack:
+        locks = contextlib.ExitStack()
+        found = locks.enter_context(self._pool.borrow(count))
+        if isinstance(found, Lack):
+            locks.close()
+            return found
+        return _Held(found, locks=locks)
+
+    @contextlib.contextmanager
+    def _using(self, held: _Held) -> Iterator[tuple[Device, ...]]:
+        if held.users == 0:
+            self._held.append(held)
+        held.users += 1
+        try:
+            yield held.lease.devices
+        finally:
+            held.users -= 1
+            if held.users == 0:
+                self._held.remove(held)
+                held.locks.close()
 
 
 @contextlib.contextmanager
@@ -76,7 +98,7 @@ def showing(lease: Lease) -> Iterator[Gpus]:
     Raises:
         UsageError: If torch has opened CUDA in this process, which fixes what it sees.
     """
-    if _cuda_is_open():
+    if cuda_is_open():
         raise UsageError(
             "torch has opened CUDA in this process, so no device can be assigned to a test any "
             "more; open CUDA in tests or fixtures and not where conftest.py or a module is imported"
@@ -97,7 +119,7 @@ def showing(lease: Lease) -> Iterator[Gpus]:
                 os.environ[name] = value
 
 
-def _cuda_is_open() -> bool:
+def cuda_is_open() -> bool:
     """Return whether torch, imported by somebody else, has opened CUDA; it is never imported."""
     cuda = getattr(sys.modules.get("torch"), "cuda", None)
     return bool(cuda is not None and cuda.is_initialized())

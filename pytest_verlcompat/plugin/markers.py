@@ -6,6 +6,7 @@ so that a typing mistake ends the run before it starts.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from pytest_verlcompat.errors import UsageError, VerlcompatError
 from pytest_verlcompat.issues.facts import Holds, any_holds
 from pytest_verlcompat.model.outcome import Rung
 from pytest_verlcompat.plugin.cells import stack_of
+from pytest_verlcompat.plugin.devices import cuda_is_open, showing
 from pytest_verlcompat.plugin.requirement import find_missing, parse_requirements
+from pytest_verlcompat.process.gpu_lease import Lack
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -92,18 +95,30 @@ class Markers:
         self._needs = needs
         self._expected = expected
         self._mistakes = mistakes
+        self._lent: dict[str, contextlib.ExitStack] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Skip the test where something it needs is missing; say what, exactly."""
+        """Skip the test where something it needs is missing; say what, exactly.
+
+        GPUs that it needs are its own until it is torn down.
+        """
         if item.nodeid in self._mistakes:
             pytest.fail(self._mistakes[item.nodeid], pytrace=False)
         needs = self._needs.get(item.nodeid)
         if needs is None:
             return
-        missing = find_lacks(needs, stack_of(self._state, item), state=self._state)
-        if missing:
-            raise pytest.skip.Exception(f"needs {'; '.join(missing)}", _use_item_location=True)
+        with contextlib.ExitStack() as lent:
+            missing = find_lacks(needs, stack_of(self._state, item), state=self._state, lent=lent)
+            if missing:
+                raise pytest.skip.Exception(f"needs {'; '.join(missing)}", _use_item_location=True)
+            self._lent[item.nodeid] = lent.pop_all()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, None]:
+        """Give back the GPUs of the test, after its fixtures are done with them."""
+        yield
+        self._lent.pop(item.nodeid, contextlib.ExitStack()).close()
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_runtest_makereport(
@@ -171,14 +186,24 @@ def _judge_success(report: pytest.TestReport, affected: list[Expected]) -> None:
         report.wasxfail = said
 
 
-def find_lacks(needs: Needs, stack: VerlStack, *, state: SessionState) -> list[str]:
-    """Return what is missing, cheapest question first; none is asked after one that failed."""
+def find_lacks(
+    needs: Needs, stack: VerlStack, *, state: SessionState, lent: contextlib.ExitStack
+) -> list[str]:
+    """Return what is missing, cheapest question first; none is asked after one that failed.
+
+    Args:
+        lent: Takes the GPUs, which nobody else of ours gets while it is open.
+    """
     missing = find_missing(needs.versions, stack.versions)
     if missing:
         return missing
     gpus = max(needs.gpus, 1 if needs.rung in {Rung.GPU, Rung.TRAIN} else 0)
-    if gpus and (lack := state.devices.find_lack(gpus)):
-        return [lack]
+    if gpus:
+        lease = lent.enter_context(state.devices.borrow(gpus))
+        if isinstance(lease, Lack):
+            return [lease.text]
+        if not cuda_is_open():  # what torch has opened already cannot be shown to it otherwise
+            lent.enter_context(showing(lease))
     for name in needs.probes:
         result = stack.probe(name)
         if not result.passed:

@@ -7,10 +7,6 @@ import functools
 import itertools
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
-
 from pytest_verlcompat.checks.installed import IMPORT_CODE, InstalledCheck
 from pytest_verlcompat.checks.own_sources import (
     OwnSources,
@@ -20,6 +16,7 @@ from pytest_verlcompat.checks.own_sources import (
     sources_sha256,
 )
 from pytest_verlcompat.errors import UsageError
+from pytest_verlcompat.model.names import normalize
 from pytest_verlcompat.model.outcome import Outcome, Rung
 
 if TYPE_CHECKING:
@@ -88,12 +85,15 @@ def parse_releases(text: str) -> list[dict[str, str]]:
     Raises:
         UsageError: If it names no releases.
     """
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.version import InvalidVersion, Version
+
     choices: list[list[tuple[str, str]]] = []
     for word in text.split():
         name, equals, versions = word.partition("==")
         try:
             Requirement(name)
-            found = [(str(canonicalize_name(name)), str(Version(v))) for v in versions.split(",")]
+            found = [(normalize(name), str(Version(v))) for v in versions.split(",")]
         except (InvalidRequirement, InvalidVersion) as error:
             raise UsageError(
                 f"{word!r} names no releases; write vllm==0.12.0,0.13.0", where="against"

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
-
 from pytest_verlcompat.errors import UsageError
+from pytest_verlcompat.model.names import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +19,8 @@ def parse_requirements(texts: Iterable[str]) -> dict[str, SpecifierSet]:
     Raises:
         UsageError: If a text is no ``name<specifier>``, or no version could satisfy them all.
     """
+    from packaging.requirements import InvalidRequirement, Requirement
+
     found: dict[str, SpecifierSet] = {}
     for text in texts:
         try:
@@ -30,7 +29,7 @@ def parse_requirements(texts: Iterable[str]) -> dict[str, SpecifierSet]:
             raise UsageError(f"{text!r} is no requirement; write 'vllm>=0.11,<0.13'") from error
         if requirement.url or requirement.extras or requirement.marker:
             raise UsageError(f"{text!r}: only a name and versions can be required")
-        name = str(canonicalize_name(requirement.name))
+        name = normalize(requirement.name)
         both = found[name] & requirement.specifier if name in found else requirement.specifier
         found[name] = both
         if not _is_possible(both):
@@ -52,6 +51,8 @@ def find_missing(wanted: Mapping[str, SpecifierSet], versions: Mapping[str, str]
 
 
 def _is_inside(text: str, specifier: SpecifierSet) -> bool:
+    from packaging.version import InvalidVersion, Version
+
     try:
         return specifier.contains(Version(text), prereleases=True)
     except InvalidVersion:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -76,8 +77,10 @@ class SessionState:
         from pytest_verlcompat.plugin.devices import Devices
         from pytest_verlcompat.plugin.gpus import make_pool
 
-        pool = make_pool(self._config)
-        return Devices(dataclasses.replace(pool, wait_s=self.configuration.gpu_wait_s))
+        # As it is now: while a test is shown some devices, what more it asks for is not among them.
+        environ = dict(os.environ)
+        wait_s = self.configuration.gpu_wait_s
+        return Devices(dataclasses.replace(make_pool(self._config), environ=environ, wait_s=wait_s))
 
     @functools.cached_property
     def python(self) -> Path:

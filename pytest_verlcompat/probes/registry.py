@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import hashlib
 import re
@@ -10,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import canonicalize_name
-
 from pytest_verlcompat.errors import ProbeDefinitionError, UsageError
+from pytest_verlcompat.model.names import normalize
 from pytest_verlcompat.model.outcome import Rung
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SCRIPTS = Path(__file__).parent / "scripts"
 RUNNER = SCRIPTS / "_runner.py"
 _NAMED_PART = re.compile(r"""(?<=["'])(_\w+)(?=(?:\.py)?["'])""")
+_FUNCTION = re.compile(rb"^(?:def|class|async|@)", re.MULTILINE)
+_PROBE = re.compile(rb"^def probe\(", re.MULTILINE)
 _CONSTANTS = ("TITLE", "RUNG", "DISTRIBUTIONS", "GPUS", "TIMEOUT_S")
 
 
@@ -79,7 +81,7 @@ def read_probe(path: Path) -> Probe:
     """Return what the script *path* declares, without running it."""
     source = path.read_bytes()
     try:
-        tree = ast.parse(source, filename=path.name)
+        tree = _declaring(source, path)
     except (SyntaxError, ValueError) as error:
         raise ProbeDefinitionError(f"cannot be parsed: {error}", where=path.name) from error
     found = dict(_literals(tree))
@@ -88,7 +90,7 @@ def read_probe(path: Path) -> Probe:
             raise ProbeDefinitionError(
                 "missing; assign a literal at the top level", where=f"{path.name}: {name}"
             )
-    if not any(isinstance(node, ast.FunctionDef) and node.name == "probe" for node in tree.body):
+    if not _PROBE.search(source):
         raise ProbeDefinitionError("define probe(request) -> dict", where=path.name)
     needs = found["DISTRIBUTIONS"]
     if not isinstance(needs, (tuple, list)) or not all(isinstance(each, str) for each in needs):
@@ -100,7 +102,7 @@ def read_probe(path: Path) -> Probe:
             name=path.stem,
             title=str(found["TITLE"]),
             rung=Rung(found["RUNG"]),
-            distributions=tuple(str(canonicalize_name(each)) for each in needs),
+            distributions=tuple(normalize(each) for each in needs),
             gpus=int(found["GPUS"]),
             timeout_s=float(found["TIMEOUT_S"]),
             script=path,
@@ -108,6 +110,21 @@ def read_probe(path: Path) -> Probe:
         )
     except (ValueError, TypeError) as error:
         raise ProbeDefinitionError(str(error), where=path.name) from error
+
+
+def _declaring(source: bytes, path: Path) -> ast.Module:
+    """Return the part of a script that declares.
+
+    Of our own it is what stands above the first function, because parsing them all takes as long
+    as the rest of a run that only lists; tests import each of them. Of others it is the whole.
+    """
+    for found in _FUNCTION.finditer(source) if path.parent == SCRIPTS else ():
+        with contextlib.suppress(SyntaxError):  # a line of a docstring that begins like code
+            head = ast.parse(source[: found.start()], filename=path.name)
+            if {name for name, _ in _literals(head)} == set(_CONSTANTS):
+                return head
+            break
+    return ast.parse(source, filename=path.name)
 
 
 def find_parts(path: Path) -> list[Path]:

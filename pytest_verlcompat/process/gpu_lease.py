@@ -104,7 +104,10 @@ class GpuPool:
         return sum(self._why_not(device) is None for device in self.look().devices)
 
     def find_lack(self, count: int) -> str | None:
-        """Return what is lacking for a probe on *count* devices, waiting for none."""
+        """Return what is lacking for a probe on *count* devices, or ``None``.
+
+        One that others of ours hold does not lack: whoever borrows waits for it.
+        """
         visible = self.look()
         free = [each for each in _useful(visible, count) if self._why_not(each) is None]
         return None if len(free) >= count else self._lack(count, visible).text

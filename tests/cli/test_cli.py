@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import CheckGolden
 
-CORE = ("list", "lock", "report", "run")
+CORE = ("ci_matrix", "init", "list", "lock", "report", "run")
 
 
 def test_verbs_are_the_modules_of_the_folder() -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +17,6 @@ from pytest_verlcompat.cli import main
 from pytest_verlcompat.cli.cmd_init import PLACES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import CheckGolden
 
 AGAINST = ("--against", "vllm==0.12.0,0.13.0", "--against", "vllm==0.12.0 transformers==5.0.0")
@@ -50,6 +52,37 @@ def test_github_workflow_has_least_rights(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", each) for each in used)
     checkouts = [each for each in steps(workflow) if "checkout" in each.get("uses", "")]
     assert all(each["with"]["persist-credentials"] is False for each in checkouts)
+
+
+def lint(*words: str) -> str:
+    """Return what a linter of workflows, run without a network, complains of."""
+    tool = shutil.which(words[0], path=str(Path(sys.executable).parent)) or shutil.which(words[0])
+    if tool is None:
+        pytest.skip(f"{words[0]} is not installed")
+    ended = subprocess.run([tool, *words[1:]], capture_output=True, text=True, check=False)
+    return "" if ended.returncode == 0 else ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--gpu-label", "h100"), AGAINST])
+def test_auditor_of_workflows_finds_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Not even in its pedantic mood: injections, rights, credentials, names by tag."""
+    write(tmp_path, "github", *words)
+
+    assert (
+        lint("zizmor", "--offline", "--pedantic", "--quiet", str(tmp_path / PLACES["github"])) == ""
+    )
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_forge_takes_the_file_by_its_schema(tmp_path: Path, kind: str) -> None:
+    """No key is misspelt or misplaced, as the published schema of each forge has them."""
+    write(tmp_path, kind, *AGAINST)
+    schema = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}[kind]
+    words = ["check-jsonschema", "--builtin-schema", schema]
+    if kind == "gitlab":
+        words += ["--data-transform", "gitlab-ci"]
+
+    assert lint(*words, str(tmp_path / PLACES[kind])) == ""
 
 
 def test_own_runner_runs_no_code_of_strangers(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_verlcompat.process.gpu_lease import GpuPool
 from tests.fake_nvml import install_fake_nvml
 
 if TYPE_CHECKING:
@@ -58,6 +59,68 @@ def test_skip_names_exactly_what_is_missing(
 
     result.assert_outcomes(skipped=1)
     assert f"test_skip_names_exactly_what_is_missing.py:2: {reason}" in result.stdout.str()
+
+
+def test_gpu_of_another_session_is_not_there(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one session holds another skips for, or gets the next one; it is shown to the test."""
+    install_fake_nvml(project.pytester.path, monkeypatch).gpus(0, 0)
+    ini = project.write_ini("gpu_wait_s = 0")
+    project.pytester.makepyfile(
+        """
+        import os, pytest
+        @pytest.mark.verl_requires(gpus=1)
+        def test_one(): assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+        @pytest.mark.verl_requires(gpus=1)
+        def test_more(verl_gpus): assert verl_gpus(2)
+        @pytest.mark.verl_requires(gpus=2)
+        def test_two(): raise SystemError
+        def test_after(): assert "CUDA_VISIBLE_DEVICES" not in os.environ
+        """
+    )
+
+    with GpuPool().borrow(1):
+        beside = project.run("-rs", "-c", ini)
+    with GpuPool().borrow(2):
+        without = project.run("-rs", "-c", ini)
+
+    beside.assert_outcomes(passed=2, skipped=2)
+    without.assert_outcomes(passed=1, skipped=3)
+    beside.stdout.fnmatch_lines(
+        ["SKIPPED*2 free GPUs; visible: 2 (GPU 0: held by other probes for 0 s)"]
+    )
+    without.stdout.fnmatch_lines(["SKIPPED*1 free GPU; visible: 2 (GPU 0: held by other*"])
+
+
+def test_gpu_of_a_marker_stays_with_what_outlives_the_test(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fixture of the module that shared the GPU of a test keeps it from others after that."""
+    install_fake_nvml(project.pytester.path, monkeypatch).gpus(0)
+    project.pytester.makepyfile(
+        """
+        import pytest
+        from pytest_verlcompat.plugin.session_state import session_state
+        from pytest_verlcompat.process.gpu_lease import GpuPool, Lack
+        def is_free():
+            with GpuPool(wait_s=0).borrow(1) as found:
+                return not isinstance(found, Lack)
+        @pytest.fixture(scope="module")
+        def held(request):
+            with session_state(request.config).devices.borrow(1):
+                yield
+        @pytest.mark.verl_requires(gpus=1)
+        def test_marked(held): pass
+        def test_after(): assert not is_free()
+        """
+    )
+    project.pytester.makepyfile(
+        test_last="from test_gpu_of_a_marker_stays_with_what_outlives_the_test import is_free\n"
+        "def test_end(): assert is_free()"
+    )
+
+    project.run().assert_outcomes(passed=3)
 
 
 def test_test_whose_needs_are_met_runs(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,38 @@ def test_missing_name_is_said_with_file_and_line(own: Project) -> None:
     assert "mine/engine.py:2: ImportError: cannot import name 'make_engine'" in text
 
 
+def test_what_only_a_script_runs_leaves_nothing_undecided(own: Project) -> None:
+    """A command of the repository that exits when it is run keeps no import from passing."""
+    (own.pytester.path / "mine" / "command.py").write_text(
+        "from vllm.engine import Engine\n"
+        "def main(): raise SystemExit(3)\n"
+        "if __name__ == '__main__':\n    main()\n"
+    )
+
+    _, record = run(own)
+
+    assert record.outcome.value == "passed"
+    assert not [each for each in record.facts["findings"] if each["weight"] == "unknown"]
+
+
+def test_names_of_an_installed_verl_are_judged_too(own: Project) -> None:
+    """Verl is what downstream code imports most; nothing else of it is asked."""
+    trainer = own.site / "verl" / "trainer"
+    trainer.mkdir(parents=True)
+    for folder in (trainer, trainer.parent):
+        (folder / "__init__.py").write_text("import ray\nhere = 1\n")
+    (own.site / "verl-0.6.1.dist-info").mkdir()
+    (own.pytester.path / "mine" / "engine.py").write_text(
+        "from verl.trainer import here\nfrom verl.trainer import gone\n"
+    )
+
+    text, record = run(own)
+
+    assert record.outcome.value == "failed"
+    assert "mine/engine.py:2: ImportError: cannot import name 'gone' from 'verl.trainer'" in text
+    assert "engine.py:1" not in text
+
+
 def test_repository_that_uses_no_stack_has_no_such_item(own: Project) -> None:
     """Who imports neither verl nor vLLM nor SGLang is told nothing about it."""
     (own.pytester.path / "mine" / "engine.py").write_text("import json\n")
