@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import TYPE_CHECKING
 
@@ -119,6 +120,19 @@ def test_line_of_fifty_megabytes_is_bounded() -> None:
     assert ids(diagnosis) == ["VC124"]
     assert "Numba needs NumPy 2.2" in render_text(diagnosis)
     assert len(render_text(diagnosis)) < 4000
+
+
+def test_source_that_was_not_checked_is_marked() -> None:
+    """Text and values tell which of an explanation's sources nobody read to its end."""
+    entry = next(each for each in CATALOGUE if each.id == "VC124")
+    read = dataclasses.replace(entry.sources[0], url="https://a.example/1", unchecked=None)
+    unread = dataclasses.replace(read, url="https://a.example/2", unchecked="gone")
+
+    diagnosis = explain_text(NUMBA, catalogue=[dataclasses.replace(entry, sources=(read, unread))])
+
+    text, values = render_text(diagnosis), render_values(diagnosis)
+    assert "Sources: https://a.example/1, https://a.example/2 (not checked)" in text
+    assert values["explanations"][0]["unchecked_sources"] == ["https://a.example/2"]
 
 
 def test_failure_across_the_edge_of_a_block_is_found() -> None:
