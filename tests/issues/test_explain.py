@@ -102,6 +102,25 @@ def test_encoding_does_not_matter(encoding: str) -> None:
     assert ids(diagnose(f"grüße\n{NUMBA}\nende\n".encode(encoding))) == ["VC124"]
 
 
+@pytest.mark.parametrize("first", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "gbk"])
+@pytest.mark.parametrize("second", ["utf-8", "utf-16", "utf-16-le", "gbk"])
+def test_encoding_that_changes_inside_a_log_does_not_matter(first: str, second: str) -> None:
+    """A terminal that appends UTF-16 to a log of UTF-8, or the reverse, hides no failure."""
+    before = "训练 step ok 进度 50%\n" * 9
+    log = before.encode(first) + f"{NUMBA}\nende\n".encode(second) + before.encode(first)
+
+    diagnosis = diagnose(log)
+
+    assert ids(diagnosis) == ["VC124"]
+    assert diagnosis.root is not None
+    assert any(NUMBA in each for each in diagnosis.root.evidence)
+
+
+def test_megabytes_of_zeros_do_not_end_a_log() -> None:
+    """A file that was truncated while it was written to begins with a hole."""
+    assert ids(diagnose(bytes(9 << 20) + b"\n" + NUMBA.encode() + b"\n")) == ["VC124"]
+
+
 def test_binary_around_a_failure_does_no_harm() -> None:
     """Bytes that are no text are passed over."""
     noise = bytes(range(256)) * 4096
