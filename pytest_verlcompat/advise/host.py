@@ -46,6 +46,8 @@ class Host:
     nofile: int
     """Soft limit of open files; what can be set without privileges is `nofile_hard`."""
     nofile_hard: int
+    processes: int
+    """Soft limit of processes and threads of this user; below 0 where there is none."""
     cgroup_memory_mib: int | None
     """What the container may use; ``None`` where it is not limited."""
     cpus_present: int
@@ -63,6 +65,7 @@ def read_host() -> Host:
         shm_free_mib=shm[1] if shm else None,
         nofile=soft,
         nofile_hard=hard,
+        processes=resource.getrlimit(resource.RLIMIT_NPROC)[0],
         cgroup_memory_mib=cgroup_memory(),
         cpus_present=os.cpu_count() or 1,
         in_container=Path("/.dockerenv").exists() or Path("/run/.containerenv").exists(),

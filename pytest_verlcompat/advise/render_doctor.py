@@ -22,6 +22,7 @@ _HEADINGS = {
     Level.UNTESTED: "Was not tried",
     Level.FINE: "Is fine",
 }
+_COMMAND_CHARACTERS = 4000
 _SHOWN = (
     "verl", "vllm", "sglang", "sgl-kernel", "sglang-kernel", "torch", "torchvision", "flash-attn",
     "flashinfer-python", "transformers", "tokenizers", "ray", "tensordict", "numpy", "pyarrow",
@@ -88,10 +89,10 @@ def render_values(inventory: Inventory, found: Sequence[Advice]) -> dict[str, An
 
 
 def _advice(each: Advice) -> Iterator[str]:
-    yield f"  {each.code}  {each.title}"
+    yield f"  {each.code}  {inert(each.title)}"
     yield f"      {inert(each.detail)}"
     for do, cost in zip(each.remedies[:3], each.costs[:3], strict=True):
-        first, *more = do.splitlines()
+        first, *more = (inert(line, limit=_COMMAND_CHARACTERS) for line in do.splitlines())
         yield f"      {'add to the command:' if is_option(do) else '$'} {first}"
         yield from (f"        {line}" for line in more)
         yield f"        ({cost})"
@@ -101,8 +102,12 @@ def _facts(inventory: Inventory) -> Iterator[tuple[str, str]]:
     host, machine = inventory.host, inventory.host.machine
     yield "machine", str(machine)
     yield "driver", f"{machine.driver or 'none'}, up to CUDA {machine.driver_cuda or 'unknown'}"
+    for number, gpu in enumerate(machine.gpus):
+        capability = gpu.compute_capability or "unknown"
+        yield f"gpu {number}", f"{gpu.name}, {gpu.memory_mib} MiB, compute capability {capability}"
     yield "shared memory", "none" if host.shm_mib is None else f"{host.shm_mib} MiB"
     yield "open files", f"{host.nofile} (up to {host.nofile_hard})"
+    yield "processes", str(host.processes) if host.processes >= 0 else "unlimited"
     yield "memory", f"{machine.memory_mib} MiB, container {host.cgroup_memory_mib or 'unlimited'}"
     yield "python", f"{inventory.interpreter.implementation} {inventory.interpreter.version}"
     for name in _SHOWN:

@@ -103,7 +103,9 @@ class Source:
     url: str
     """An address, or ``index:NAME==VERSION`` for a released file."""
     date: str
-    """Day it was read, ``YYYY-MM-DD``."""
+    """Day it was read, ``YYYY-MM-DD``; with `unchecked` the day that was tried."""
+    unchecked: str | None = None
+    """Why it was not read to see that it says what the entry does; ``None`` where it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,7 +332,8 @@ def _remedy(reader: _Reader) -> Remedy:
 
 
 def _source(reader: _Reader) -> Source:
-    reader.only({"url", "date"})
+    reader.only({"url", "date", "unchecked"})
+    unchecked = reader.text("unchecked") if "unchecked" in reader.table else None
     date = reader.text("date")
     if not _DATE.fullmatch(date):
         raise CatalogueError(f"must be YYYY-MM-DD, found {date!r}", where=reader.at("date"))
@@ -339,7 +342,7 @@ def _source(reader: _Reader) -> Source:
         raise CatalogueError(
             f"must be https://… or index:NAME==VERSION, found {url!r}", where=reader.at("url")
         )
-    return Source(url=url, date=date)
+    return Source(url=url, date=date, unchecked=unchecked)
 
 
 def _precheck(reader: _Reader, entry: _Reader) -> Precheck:

@@ -17,7 +17,7 @@ from pytest_verlcompat.issues.wrap import wrap
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_verlcompat.issues.catalogue import Remedy
+    from pytest_verlcompat.issues.catalogue import Remedy, Source
     from pytest_verlcompat.issues.explain import Diagnosis, Explanation
     from pytest_verlcompat.issues.facts import Facts
     from pytest_verlcompat.issues.failures import Failure
@@ -78,7 +78,16 @@ def _explained(each: Explanation, language: Language) -> Iterator[str]:
     for number, remedy in enumerate(each.remedies, 1):
         yield from _remedy(number, remedy, language)
     yield ""
-    yield say("Sources: {sources}", sources=", ".join(source.url for source in entry.sources))
+    named = (_source(each, language) for each in entry.sources)
+    yield say("Sources: {sources}", sources=", ".join(named))
+
+
+def _source(source: Source, language: Language) -> str:
+    return (
+        source.url
+        if source.unchecked is None
+        else language.say("{url} (not checked)", url=source.url)
+    )
 
 
 def _remedy(number: int, remedy: Remedy, language: Language) -> Iterator[str]:
@@ -183,4 +192,5 @@ def _explanation_values(each: Explanation, language: Language) -> dict[str, Any]
         "why": [language.render(reason) for reason in each.why],
         "remedies": [{"do": remedy.do, "cost": remedy.cost} for remedy in each.remedies],
         "sources": [source.url for source in entry.sources],
+        "unchecked_sources": [each.url for each in entry.sources if each.unchecked is not None],
     }

@@ -8,6 +8,7 @@ line can be seen among its neighbours. Memory does not grow with the text.
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ one. A signature whose line holds none is searched for by itself, which costs on
 """
 
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_SINGLE_BYTES = re.compile(rb"[\t\n\r -~]{48}")
+"""No text of UTF-16 has a run like this, but by a chance of one in thousands of blocks."""
 _BEFORE_LINES = 80
 _AFTER_LINES = 200
 _ENDS = (b"\n", b"\r")
@@ -113,17 +116,23 @@ def read_blocks(stream: BinaryIO) -> Iterator[Block]:
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    first = stream.read(BLOCK_BYTES)
-    encoding = _UTF16.get(first[:2])
-    if encoding is None:
-        while first:
-            yield first
-            first = stream.read(BLOCK_BYTES)
-        return
-    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-    while first:
-        yield decoder.decode(first).encode()
-        first = stream.read(BLOCK_BYTES)
+    """Yield *stream* in pieces of text of single bytes, whatever several programs wrote into it.
+
+    Text that is UTF-16 from its start is decoded. Where a log changes from one to the other, which
+    a Windows terminal does that appends to it, dropping the zero bytes leaves all that is ASCII.
+    """
+    chunk = stream.read(BLOCK_BYTES)
+    encoding = _UTF16.get(chunk[:2])
+    decoder = codecs.getincrementaldecoder(encoding)(errors="replace") if encoding else None
+    while chunk:
+        if decoder is not None and _SINGLE_BYTES.search(chunk):
+            decoder = None
+        if decoder is not None:
+            chunk = decoder.decode(chunk).encode()
+        elif b"\0" in chunk:
+            chunk = chunk.translate(None, b"\0")
+        yield chunk or b" "
+        chunk = stream.read(BLOCK_BYTES)
 
 
 def _mark(block: Block, word: bytes, *, lines: dict[int, int]) -> None:

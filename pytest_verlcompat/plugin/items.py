@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from _pytest._code.code import TerminalRepr
+
     from pytest_verlcompat.model.evidence import Evidence
     from pytest_verlcompat.plugin.stack import VerlStack
 
@@ -32,6 +34,13 @@ class ProbeFailed(Exception):  # noqa: N818 -- an outcome, said to pytest in its
         self.record = record
         self.log = log
         self.stack = stack
+
+    @property
+    def headline(self) -> str:
+        """The cause in one line, as lists of failures show it."""
+        if self.record.cause is None:
+            return f"{self.record.outcome.value} ({self.record.ending.value})"
+        return str(self.record.cause).partition("\n")[0]
 
 
 class Stack(pytest.Collector):
@@ -85,13 +94,24 @@ class SubjectItem(pytest.Item):
             log = self._logs / f"{record.log_sha256}.log" if record.log_sha256 else None
             raise ProbeFailed(record, log=log, stack=self._stack)
 
-    def repr_failure(  # type: ignore[override]  # pytest's own return type is wider
+    def repr_failure(  # type: ignore[override]  # pytest's own takes a style as well
         self, excinfo: pytest.ExceptionInfo[BaseException]
-    ) -> str:
-        """Return the cause as the stack raised it, without frames of ours."""
+    ) -> TerminalRepr:
+        """Return the cause as the stack raised it, without frames of ours.
+
+        It stays pytest's own representation, so that xdist carries it over, and what lists
+        failures in one line each (the short summary, JUnit) shows the first line of the cause.
+        """
         error = excinfo.value
         if not isinstance(error, ProbeFailed):
-            return str(excinfo.getrepr(style="long"))
+            return excinfo.getrepr(style="long")
+        shown = excinfo.getrepr(style="value")
+        shown.reprtraceback.reprentries[0].lines = self._shown(error)
+        if shown.reprcrash is not None:
+            shown.reprcrash.message = error.headline
+        return shown
+
+    def _shown(self, error: ProbeFailed) -> list[str]:
         record = error.record
         lines = [f"{self._subject.title}: {record.outcome.value} ({record.ending.value})"]
         if record.cause is not None:
@@ -103,8 +123,7 @@ class SubjectItem(pytest.Item):
         if error.log is not None:
             place = os.path.relpath(error.log, self.config.rootpath)  # a file may keep this text
             lines.append(f"log: {place}")
-        lines += _explanation(error)
-        return "\n".join(lines)
+        return [*lines, *_explanation(error)]
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return where it is written and what it establishes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.server
 import json
 import os
@@ -23,6 +24,7 @@ from pytest_verlcompat.advise.launch import read_launch
 from pytest_verlcompat.advise.render_doctor import render_markdown, render_text, render_values
 from pytest_verlcompat.cli import main
 from pytest_verlcompat.errors import InterpreterMissingError, SourceSyntaxError
+from pytest_verlcompat.model.machine import Gpu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -279,6 +281,39 @@ def test_markdown_shows_what_was_hidden(patient: Patient) -> None:
     text = render_markdown(inventory, find_advice(inventory))
 
     assert "| $HF_HOME | &lt;home>/&lt;b>hf&lt;/b>\\|x |" in text
+
+
+def test_what_metadata_smuggles_in_is_rendered_inert(patient: Patient, tmp_path: Path) -> None:
+    """Neither a version nor a script moves the cursor of who reads the findings."""
+    patient.install("torch", "2.8.0\x1b[2J\x1b]0;owned\x07")
+    patient.install("torch", "2.7.1")
+    script = tmp_path / "train.sh"
+    script.write_text("python -m verl.trainer.main_ppo data.train_files='/no\x1b[2Jsuch'\n")
+    launch = read_launch(script, environ={})
+    inventory = read_inventory(patient.python, environ={}, launch=launch)
+    found = find_advice(inventory)
+
+    forms = (
+        render_text(inventory, found),
+        render_markdown(inventory, found),
+        json.dumps(render_values(inventory, found)),
+    )
+
+    assert "duplicate-distribution" in forms[0]
+    assert "launch-file-missing" in forms[0]
+    assert not any(character in text for text in forms for character in "\x1b\x07")
+
+
+def test_each_gpu_is_shown_with_what_decides_its_kernels(patient: Patient) -> None:
+    """Memory and compute capability stand in what is pasted into an issue."""
+    inventory = patient.inventory()
+    gpus = (Gpu(name="NVIDIA H200", memory_mib=143771, compute_capability="9.0"),)
+    machine = dataclasses.replace(inventory.host.machine, gpus=gpus)
+    host = dataclasses.replace(inventory.host, machine=machine, processes=-1)
+    shown = render_markdown(dataclasses.replace(inventory, host=host), ())
+
+    assert "| gpu 0 | NVIDIA H200, 143771 MiB, compute capability 9.0 |" in shown
+    assert "| processes | unlimited |" in shown
 
 
 def test_judging_a_large_environment_takes_less_than_a_second(patient: Patient) -> None:

@@ -109,6 +109,16 @@ def test_silent_entry_needs_a_rule_and_no_signature() -> None:
     assert parse_entry(without.replace("{name}", "It"), NAME).signatures == ()
 
 
+def test_source_that_nobody_read_again_says_why() -> None:
+    """The mark is in the record with its reason; a source without it was read."""
+    unread = ENTRY + 'unchecked = "the page is gone"\n'
+
+    assert parse_entry(ENTRY, NAME).sources[0].unchecked is None
+    assert parse_entry(unread, NAME).sources[0].unchecked == "the page is gone"
+    with pytest.raises(CatalogueError, match="unchecked: must be text"):
+        parse_entry(ENTRY + 'unchecked = ""\n', NAME)
+
+
 def test_text_that_is_not_toml_is_refused() -> None:
     """A syntax error is an error of the file, not a traceback."""
     with pytest.raises(CatalogueError, match="not TOML"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,25 @@ def test_encoding_does_not_matter(encoding: str) -> None:
     assert ids(diagnose(f"grüße\n{NUMBA}\nende\n".encode(encoding))) == ["VC124"]
 
 
+@pytest.mark.parametrize("first", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "gbk"])
+@pytest.mark.parametrize("second", ["utf-8", "utf-16", "utf-16-le", "gbk"])
+def test_encoding_that_changes_inside_a_log_does_not_matter(first: str, second: str) -> None:
+    """A terminal that appends UTF-16 to a log of UTF-8, or the reverse, hides no failure."""
+    before = "训练 step ok 进度 50%\n" * 9
+    log = before.encode(first) + f"{NUMBA}\nende\n".encode(second) + before.encode(first)
+
+    diagnosis = diagnose(log)
+
+    assert ids(diagnosis) == ["VC124"]
+    assert diagnosis.root is not None
+    assert any(NUMBA in each for each in diagnosis.root.evidence)
+
+
+def test_megabytes_of_zeros_do_not_end_a_log() -> None:
+    """A file that was truncated while it was written to begins with a hole."""
+    assert ids(diagnose(bytes(9 << 20) + b"\n" + NUMBA.encode() + b"\n")) == ["VC124"]
+
+
 def test_binary_around_a_failure_does_no_harm() -> None:
     """Bytes that are no text are passed over."""
     noise = bytes(range(256)) * 4096
@@ -119,6 +139,19 @@ def test_line_of_fifty_megabytes_is_bounded() -> None:
     assert ids(diagnosis) == ["VC124"]
     assert "Numba needs NumPy 2.2" in render_text(diagnosis)
     assert len(render_text(diagnosis)) < 4000
+
+
+def test_source_that_was_not_checked_is_marked() -> None:
+    """Text and values tell which of an explanation's sources nobody read to its end."""
+    entry = next(each for each in CATALOGUE if each.id == "VC124")
+    read = dataclasses.replace(entry.sources[0], url="https://a.example/1", unchecked=None)
+    unread = dataclasses.replace(read, url="https://a.example/2", unchecked="gone")
+
+    diagnosis = explain_text(NUMBA, catalogue=[dataclasses.replace(entry, sources=(read, unread))])
+
+    text, values = render_text(diagnosis), render_values(diagnosis)
+    assert "Sources: https://a.example/1, https://a.example/2 (not checked)" in text
+    assert values["explanations"][0]["unchecked_sources"] == ["https://a.example/2"]
 
 
 def test_failure_across_the_edge_of_a_block_is_found() -> None:

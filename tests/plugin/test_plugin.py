@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,6 +117,23 @@ def test_known_failure_is_explained_under_its_traceback(
             "    known as VC076 *",
         ]
     )
+
+
+@pytest.mark.parametrize("way", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_short_summary_under_ci_is_the_cause_in_one_line(
+    project: Project, monkeypatch: pytest.MonkeyPatch, way: tuple[str, ...]
+) -> None:
+    """Where pytest does not shorten messages it repeats the cause, not the whole explanation."""
+    monkeypatch.setenv("CI", "true")
+    project.write_probe("broken", "raise ImportError('first line\\nsecond line')")
+
+    result = project.run("--verlcompat", *way, "--junit-xml", "junit.xml")
+
+    summary = result.stdout.str().partition("short test summary info")[2]
+    (line,) = [each for each in summary.splitlines() if each.startswith("FAILED")]
+    assert line.endswith("broken - ImportError: first line")
+    assert "log: " not in summary
+    assert '<failure message="ImportError: first line">' in Path("junit.xml").read_text()
 
 
 @pytest.mark.parametrize("way", [(), ("-n", "2")], ids=["alone", "workers"])
