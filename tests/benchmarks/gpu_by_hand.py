@@ -93,12 +93,12 @@ def _by_hand(probe: Probe, patient: Patient) -> None:
         home, scratch = control / "home", control / "s"
         home.mkdir()
         scratch.mkdir()
-        if patient.kernels is not None:
-            share_kernels(home, patient.kernels)
         request = {"scratch": str(scratch), "versions": dict(patient.versions), "facts": {}}
         (control / "input.json").write_text(json.dumps(request), encoding="utf-8")
         env = probe_environ(os.environ, home=home, scratch=scratch)
         env["PATH"] = os.pathsep.join([str(patient.python.parent), env.get("PATH", os.defpath)])
+        if patient.kernels is not None:
+            env.update(share_kernels(home, patient.kernels))
         with (control / "log").open("wb") as log:
             subprocess.run(
                 [patient.python, "-I", RUNNER, probe.script, control],

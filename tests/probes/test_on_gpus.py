@@ -190,7 +190,10 @@ kept = Path.home() / ".cache" / "flashinfer" / "sampling.so"
 there = kept.exists()
 kept.parent.mkdir(parents=True, exist_ok=True)
 kept.write_bytes(b"kernel")
-return {"there": there}
+compiled = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", Path.home() / "none"))
+again = compiled.exists()
+compiled.mkdir(parents=True, exist_ok=True)
+return {"there": there, "again": again}
 """
 
 
@@ -200,6 +203,7 @@ def test_kernels_compiled_by_one_probe_serve_the_next(nvml: FakeNvml, tmp_path: 
     without = launch(nvml, COMPILE)
 
     assert [record.facts["there"] for record in (first, second, without)] == [False, True, False]
+    assert [record.facts["again"] for record in (first, second, without)] == [False, True, False]
     assert first.facts["kernel_files"] == {"before": 0, "after": 1}
     assert second.facts["kernel_files"] == {"before": 1, "after": 1}
     assert "kernel_files" not in without.facts
