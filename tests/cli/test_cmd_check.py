@@ -138,6 +138,27 @@ def test_source_tree_is_judged_beside_what_is_installed(
     assert "No module named 'absent'" in printed
 
 
+def test_source_tree_may_use_an_installed_verl(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Verl, which is otherwise the one that imports, is a provider of what depends on it."""
+    source = tmp_path / "mine" / "mine"
+    source.mkdir(parents=True)
+    (source / "__init__.py").write_text("from verl.trainer import here, gone\n")
+    site = tmp_path / "venv" / "lib" / "python3.12" / "site-packages"
+    (site / "verl-0.6.1.dist-info").mkdir(parents=True)
+    (site / "verl").mkdir()
+    (site / "verl" / "__init__.py").write_text("")
+    (site / "verl" / "trainer.py").write_text("here = 1\n")
+
+    status = main(["check", "--source", str(tmp_path / "mine"), "--python", str(tmp_path / "venv")])
+
+    said = capsys.readouterr().out
+    assert status == 1
+    assert "cannot import name 'gone' from 'verl.trainer'" in said
+    assert "'here'" not in said
+
+
 def test_environment_is_read_and_never_imported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -93,6 +93,33 @@ def test_gpu_of_another_session_is_not_there(
     without.stdout.fnmatch_lines(["SKIPPED*1 free GPU; visible: 2 (GPU 0: held by other*"])
 
 
+def test_marked_test_runs_though_cuda_is_open_already(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A conftest that opened CUDA before us is left what it sees; the GPU is held all the same."""
+    install_fake_nvml(project.pytester.path, monkeypatch).gpus(0)
+    ini = project.write_ini("gpu_wait_s = 0")
+    project.append_conftest(
+        "import sys, types\n"
+        "opened = types.SimpleNamespace(is_initialized=lambda: True)\n"
+        "sys.modules['torch'] = types.SimpleNamespace(cuda=opened)\n"
+    )
+    project.pytester.makepyfile(
+        """
+        import os, pytest
+        @pytest.mark.verl_requires(gpus=1)
+        def test_own(): assert "CUDA_VISIBLE_DEVICES" not in os.environ
+        """
+    )
+
+    alone = project.run("-c", ini)
+    with GpuPool().borrow(1):
+        beside = project.run("-c", ini)
+
+    alone.assert_outcomes(passed=1)
+    beside.assert_outcomes(skipped=1)
+
+
 def test_gpu_of_a_marker_stays_with_what_outlives_the_test(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
