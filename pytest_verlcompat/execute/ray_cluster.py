@@ -44,7 +44,7 @@ _NOWHERE = "every node"
 _CANCEL_S = 20.0
 _KNOCK_S = 10.0
 _CLOCKS_S = 5.0
-"""Clocks that differ by less are taken for one; a message takes that long at the most."""
+"""Clocks that differ by less are taken for one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +54,8 @@ class _Attempt:
     task: Task
     where: str = "a node"
     ahead_s: float = 0.0
-    """How far the clock of the node is ahead of ours."""
+    """How far the clock of the node is ahead of ours, at the least."""
+    submitted: float = field(default_factory=time.time)
     started: float = field(default_factory=time.monotonic)
 
 
@@ -179,7 +180,7 @@ class RayExecutor:
         task = attempt.task
         if "started" in message:
             attempt.where = _label(message["started"])
-            attempt.ahead_s = message["now"] - time.time()
+            attempt.ahead_s = ahead(message["now"], after=attempt.submitted, before=time.time())
             attempt.started = time.monotonic()
             tell(Started(task=task, where=attempt.where))
         elif "said" in message:
@@ -198,6 +199,14 @@ class RayExecutor:
             del self._attempts[generator]
             self._homes[task.cell.id] = attempt.where
             tell(_finished(attempt, message["finished"]))
+
+
+def ahead(said: float, *, after: float, before: float) -> float:
+    """Return how many seconds the clock that *said* so is ahead of ours, at the least.
+
+    It said so between two moments of ours: a message may be late, and never early.
+    """
+    return max(said - before, 0.0) + min(said - after, 0.0)
 
 
 def on_our_clock(record: Evidence, *, ahead_s: float) -> Evidence:

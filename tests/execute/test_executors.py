@@ -29,7 +29,7 @@ from pytest_verlcompat.execute.protocol import (
     Started,
     Task,
 )
-from pytest_verlcompat.execute.ray_cluster import RayExecutor, on_our_clock
+from pytest_verlcompat.execute.ray_cluster import RayExecutor, ahead, on_our_clock
 from pytest_verlcompat.execute.room import building_slot, find_room, using
 from pytest_verlcompat.execute.spec import parse_error, parse_spec, render_error, render_spec
 from pytest_verlcompat.model.outcome import Outcome, Rung
@@ -261,6 +261,15 @@ def test_record_of_a_clock_that_is_wrong_gets_the_time_of_ours(ahead_s: float) -
     assert (ours.started_at < record.started_at) == (ahead_s > 0)
     assert ours.facts["clock"] == {"said": record.started_at, "ahead_s": ahead_s}
     assert on_our_clock(record, ahead_s=0.3) is record
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [(100.0, 0.0), (130.0, 0.0), (160.0, 0.0), (170.0, 10.0), (40.0, -60.0)],
+)
+def test_late_message_is_no_wrong_clock(said: float, seconds: float) -> None:
+    """What was said between sending the task and hearing of it is no disagreement."""
+    assert ahead(said, after=100.0, before=160.0) == seconds
 
 
 def test_task_survives_the_way_to_a_node(tiny_workspace: TinyWorkspace) -> None:
