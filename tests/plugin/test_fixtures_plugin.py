@@ -250,10 +250,13 @@ def engine_project(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("VLLM_NOTE", str(tmp_path / "shut"))
     for name, version, source in (("vllm", "0.11.0", VLLM), ("torch", "2.8.0", TORCH)):
         project.install(name, version)
-        (project.site / f"{name}.py").write_text(source)
+        (project.site / name).mkdir()
+        (project.site / name / "__init__.py").write_text(source)
         (project.site / f"{name}-{version}.dist-info" / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         )
+    (project.site / "vllm" / "engine").mkdir()
+    (project.site / "vllm" / "engine" / "arg_utils.py").write_text("logprobs_mode = None\n")
     project.append_conftest(MODEL)
     return project
 
@@ -286,7 +289,7 @@ def test_engine_that_cannot_start_says_why(
     result = engine_project.run()
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*StackError: engine: RuntimeError: cannot start", "*vllm.py:*"])
+    result.stdout.fnmatch_lines(["*StackError: engine: RuntimeError: cannot start", "*vllm/__init__.py:*"])
 
 
 def test_engine_without_an_engine_skips(project: Project) -> None:
