@@ -1,7 +1,8 @@
 """Import the roots of several trainers beside one engine; print what each raises, as JSON lines.
 
 Runs in the environment under test and imports nothing of ours. What every trainer needs is
-imported once; each trainer is then imported in a fork, from its own folder.
+imported once; each trainer is then imported in a fork, from its own folder. A fork that a signal
+ends (libraries built for another torch do that) is said too.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def main() -> None:
                 _trainer(job["folder"], job["roots"], job["cell"])
             finally:
                 os._exit(0)
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            _say({"cell": job["cell"], "root": None, "signal": os.WTERMSIG(status)})
 
 
 main()
