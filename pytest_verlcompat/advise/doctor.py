@@ -29,9 +29,9 @@ def examinations() -> tuple[str, ...]:
 
 def find_advice(inventory: Inventory) -> tuple[Advice, ...]:
     """Return everything there is to say about *inventory*, worst first."""
-    found: list[Advice] = []
-    for name in examinations():
-        module = importlib.import_module(f"{advise.__name__}.{name}")
-        found.extend(module.examine(inventory))
+    modules = [importlib.import_module(f"{advise.__name__}.{name}") for name in examinations()]
+    # What takes long begins when it is called, and goes on while the others are listened to.
+    begun = [module.examine(inventory) for module in modules]
+    found = [each for examination in begun for each in examination]
     levels = list(Level)
     return tuple(sorted(found, key=lambda each: levels.index(each.level)))

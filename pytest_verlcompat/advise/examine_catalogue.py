@@ -35,7 +35,8 @@ def _known(condition: Condition, inventory: Inventory) -> str:
     words = []
     for key in condition:
         if key.startswith("env:"):
-            words.append(f"{key.removeprefix('env:')} is {condition[key]}")
+            verb = "is " if condition[key] in ("set", "unset") else ""
+            words.append(f"{key.removeprefix('env:')} {verb}{condition[key]}")
         elif key.startswith(("option:", "command:")):
             words.append(f"{key.partition(':')[2]} {condition[key]} in the script")
         elif key in facts.numbers:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.advise.advice import Advice, Level
 from pytest_verlcompat.advise.inventory import Depth
-from pytest_verlcompat.advise.judged import judged, known
+from pytest_verlcompat.advise.judged import begin, known
 from pytest_verlcompat.checks.installed import list_checks
 from pytest_verlcompat.errors import VerlcompatError
 from pytest_verlcompat.issues.catalogue import load_catalogue
@@ -18,7 +18,7 @@ from pytest_verlcompat.model.finding import Weight
 from pytest_verlcompat.model.outcome import Outcome, Rung
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pytest_verlcompat.advise.inventory import Inventory
     from pytest_verlcompat.checks.installed import InstalledCheck
@@ -32,29 +32,47 @@ _OPTIONAL = "this machine"
 """Provider of what features ask of the system that a training does not use, such as libsox."""
 _LOOK_COST = "none: says more, such as which releases have what is missing"
 _SLOW = frozenset({Rung.IMPORTS})
-"""What a quick look leaves out unless it is remembered: reading verl's imports takes seconds."""
+"""What a quick look leaves out unless it is remembered: most of what a look costs."""
 
 
 def examine(inventory: Inventory) -> Iterator[Advice]:
-    """Yield what will not be found, rung by rung, or that everything will."""
-    for check in list_checks():
-        missing = [name for name in check.distributions if name not in inventory.facts.versions]
-        if missing:
-            yield _untested(check, f"{', '.join(missing)} is not installed")
+    """Return what will not be found, rung by rung, or that everything will.
+
+    Every check is begun at once, before anything is asked of what is returned.
+    """
+    begun = [(check, _begin(check, inventory)) for check in list_checks()]
+    return _answers(begun, inventory)
+
+
+def _answers(
+    begun: Iterable[tuple[InstalledCheck, Callable[[], Evidence] | str]], inventory: Inventory
+) -> Iterator[Advice]:
+    for check, answer in begun:
+        if isinstance(answer, str):
+            yield _untested(check, answer)
             continue
         try:
-            record = known(check, inventory)
-            if record is None and (inventory.depth is Depth.FULL or check.rung not in _SLOW):
-                record = judged(check, inventory)
+            record = answer()
         except VerlcompatError as error:
             yield _untested(check, str(error))
             continue
-        if record is None:
-            yield _untested(check, "not read in a quick look; run it without --quick once")
-        elif record.outcome is Outcome.SKIPPED:
+        if record.outcome is Outcome.SKIPPED:
             yield _untested(check, f"lacks {', '.join(record.lacks)}")
         else:
             yield from _said(check, record, inventory)
+
+
+def _begin(check: InstalledCheck, inventory: Inventory) -> Callable[[], Evidence] | str:
+    """Return what gives the answer of *check*, or why there will be none."""
+    missing = [name for name in check.distributions if name not in inventory.facts.versions]
+    if missing:
+        return f"{', '.join(missing)} is not installed"
+    record = known(check, inventory)
+    if record is not None:
+        return lambda: record
+    if inventory.depth is Depth.QUICK and check.rung in _SLOW:
+        return "not read in a quick look; run it without --quick once"
+    return begin(check, inventory)
 
 
 def _said(check: InstalledCheck, record: Evidence, inventory: Inventory) -> Iterator[Advice]:

@@ -1,8 +1,9 @@
 """Static checks of an installed environment, remembered until it changes.
 
-Reading verl's imports takes seconds, so their answer is kept in the user's cache folder under a
-digest of what it rests on: the code of the check, the ``RECORD`` of every distribution, and size
-and time of each file of verl and the engines, which people edit in place.
+Reading verl's imports is most of what a look costs, so their answer is kept in the user's cache
+folder under a digest of what it rests on: this release and the code of the check, the ``RECORD``
+of every distribution, and size and time of each file of verl and the engines, which people edit
+in place.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+import pytest_verlcompat
 from pytest_verlcompat.errors import VerlcompatError
 from pytest_verlcompat.model.codec import parse_line, render_line
+from pytest_verlcompat.process.aside import begin_aside
 from pytest_verlcompat.wheels.cache import default_cache_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from pytest_verlcompat.advise.inventory import Inventory
@@ -39,15 +42,24 @@ def known(check: InstalledCheck, inventory: Inventory) -> Evidence | None:
         return None  # a damaged answer is given anew
 
 
-def judged(check: InstalledCheck, inventory: Inventory) -> Evidence:
-    """Return what *check* says, and remember it.
+def begin(check: InstalledCheck, inventory: Inventory) -> Callable[[], Evidence]:
+    """Begin *check* beside this process; return what gives its answer, and remembers it.
 
-    Raises:
-        VerlcompatError: If the environment cannot be read.
+    What is returned raises `VerlcompatError` if the environment cannot be read.
     """
-    record = check.run(inventory.interpreter.path, machine=inventory.host.machine)
-    _keep(_path(check, inventory), render_line(record))
-    return record
+
+    def work() -> bytes:
+        record = check.run(inventory.interpreter.path, machine=inventory.host.machine)
+        return render_line(record).encode()
+
+    reply = begin_aside(work)
+
+    def answer() -> Evidence:
+        text = reply().decode()
+        _keep(_path(check, inventory), text)
+        return parse_line(text, where=check.name)
+
+    return answer
 
 
 def _keep(path: Path, text: str) -> None:
@@ -62,7 +74,7 @@ def _keep(path: Path, text: str) -> None:
 
 
 def _path(check: InstalledCheck, inventory: Inventory) -> Path:
-    digest = hashlib.sha256(check.sha256.encode())
+    digest = hashlib.sha256(f"{pytest_verlcompat.__version__} {check.sha256}".encode())
     digest.update(f"{inventory.interpreter.version} {inventory.host.machine.glibc}".encode())
     folders = inventory.interpreter.site_packages
     for each in inventory.distributions:

@@ -133,13 +133,11 @@ def list_checks() -> tuple[InstalledCheck, ...]:
 
 def _read_imports(python: Path, machine: Machine) -> Evidence:
     from pytest_verlcompat.checks.import_evidence import evidence_of  # noqa: PLC0415 -- costs
-    from pytest_verlcompat.checks.surface_environment import (  # noqa: PLC0415 -- time to import
-        find_environment,
-        read_consumer,
+    from pytest_verlcompat.checks.known_surface import (  # noqa: PLC0415 -- time to import
+        judge_environment,
     )
-    from pytest_verlcompat.checks.surface_source import judge_installed  # noqa: PLC0415 -- same
 
-    surface = judge_installed(read_consumer(find_environment(python), "verl"), python=python)
+    surface = judge_environment(python)
     record = evidence_of(surface, cell_id=None, machine=machine, duration_s=0.0)
     if surface.roles:
         return record

@@ -1,7 +1,7 @@
 """Judge an environment in a second: what will break, what is a risk, what is fine.
 
-Nothing of the stack is imported; what is installed is read from its files. The first look at an
-environment reads verl's imports, which takes seconds; the answer is kept until something changes.
+Nothing of the stack is imported; what is installed is read from its files. Released files that this
+package knows are not parsed again; the answer is kept until something changes.
 Exit status: 0 nothing will break; 1 something will.
 """
 
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="leave out what takes more than a second and is not known from an earlier look",
+        help="leave out verl's imports where no earlier look read them",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print everything found as JSON")

@@ -20,10 +20,9 @@ import csv
 import hashlib
 import os
 import stat
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
@@ -121,7 +120,7 @@ def open_wheel(
 
         return RemoteWheel(text, digest=digest, transport=transport, cache=cache)
     if scheme == "file":
-        return WheelFile(Path(urllib.request.url2pathname(urlsplit(text).path)))
+        return WheelFile(Path(unquote(urlsplit(text).path)))
     return WheelFile(Path(location))
 
 

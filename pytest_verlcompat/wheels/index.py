@@ -17,14 +17,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import urllib.request
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from packaging.metadata import Metadata
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import (
     InvalidSdistFilename,
@@ -43,6 +41,7 @@ from pytest_verlcompat.wheels.transport import Answer, Transport, redact_url
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from packaging.metadata import Metadata
     from pypi_simple import DistributionPackage
 
     from pytest_verlcompat.wheels.cache import MemberCache
@@ -154,6 +153,8 @@ class IndexClient:
             IndexUnavailableError: If it cannot be fetched.
             WheelFormatError: If there is none: a source distribution, or a broken wheel.
         """
+        from packaging.metadata import Metadata
+
         return Metadata.from_email(self.metadata_text(file), validate=False)
 
     def metadata_text(self, file: IndexFile) -> bytes:
@@ -202,7 +203,7 @@ class IndexClient:
             headers = {"Accept": ACCEPT_JSON_PREFERRED}
             answer = self.transport.get(url, headers=headers, limit_bytes=limit_bytes)
             return answer if answer.found else None
-        path = Path(urllib.request.url2pathname(urlsplit(url).path))
+        path = Path(unquote(urlsplit(url).path))
         path = path / "index.html" if path.is_dir() else path
         try:
             body = path.read_bytes()

@@ -115,6 +115,25 @@ def test_planted_fault_is_found(patient: Patient, fault: str) -> None:
     assert code in patient.codes(environ)
 
 
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("expandable-segments", "PYTORCH_CUDA_ALLOC_CONF contains expandable_segments:True"),
+        ("v1-switch", "VLLM_USE_V1 = 0"),
+        ("rocr", "ROCR_VISIBLE_DEVICES is set"),
+    ],
+)
+def test_what_is_wrong_with_a_variable_is_a_sentence(
+    patient: Patient, fault: str, words: str
+) -> None:
+    """The condition is told the way it is read."""
+    distributions, environ, _ = FAULTS[fault]
+    for name, version in distributions:
+        patient.install(name, version)
+
+    assert words in " ".join(each.detail for each in find_advice(patient.inventory(environ)))
+
+
 def test_sound_stack_has_nothing_that_breaks(patient: Patient) -> None:
     """The set verl 0.9.1 pins is not accused."""
     for name, version in {

@@ -12,6 +12,7 @@ from pytest_verlcompat.resolve.ledger import Fact, Ledger
 from pytest_verlcompat.resolve.question import Resolution
 from pytest_verlcompat.resolve.space import Form, SpaceCell, When
 from pytest_verlcompat.store.space_rungs import load_space_rungs
+from pytest_verlcompat.wheels.outlines import KnownOutlines, stamp_of
 from tests.folder_index import add_release, configure_index
 
 if TYPE_CHECKING:
@@ -141,3 +142,22 @@ def test_second_run_writes_the_same_bytes(space: Path, capsys: pytest.CaptureFix
 
     assert "0 files changed" in capsys.readouterr().out
     assert list(load_space_rungs(space / "reports" / "evidence" / "space").facts(Rung.LOADS)) == []
+
+
+def test_outlines_of_locked_releases_are_written_and_nothing_is_judged(space: Path) -> None:
+    """A lock decides what is known; a release that no lock pins, and an edited file, are not."""
+    lock = space / "matrix" / "locks" / "cell" / "requirements.txt"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("verl==0.6.0 \\\n    --hash=sha256:00\nvllm==0.10.0\ntransformers==4.57.1\n")
+    path = space / "outlines.bin"
+
+    assert main(["space-rungs", "--root", str(space), "--outlines", str(path)]) == 0
+
+    asked = KnownOutlines(consumer=True, data=path)
+    answering = KnownOutlines(consumer=False, data=path)
+    assert asked[SERVER, stamp_of(GUARDED.encode())].path == SERVER
+    assert ("vllm/net.py", stamp_of(URI.encode())) in answering
+    assert ("vllm/utils.py", stamp_of(URI.encode())) not in answering
+    assert (SERVER, stamp_of(GUARDED.encode() + b"\n")) not in asked
+    rungs = load_space_rungs(space / "reports" / "evidence" / "space")
+    assert list(rungs.facts(Rung.IMPORTS)) == []
