@@ -83,8 +83,10 @@ class Controller:
         try:
             self._send()
             while self._sent:
+                ended = len(self.ended)
                 self._executor.wait(self._take, timeout_s=_POLL_S)
-                self._send()
+                if len(self.ended) > ended:
+                    self._send()
         finally:
             self._executor.cancel()
 

@@ -6,6 +6,7 @@ to retry nothing: what was lost is known here, with what was recorded before.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import importlib
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _NOWHERE = "every node"
 _CANCEL_S = 20.0
 _KNOCK_S = 10.0
+_LOOK_S = 1.0
 _CLOCKS_S = 5.0
 """Clocks that differ by less are taken for one."""
 
@@ -93,20 +95,30 @@ class RayExecutor:
         self._lacks: dict[str, list[str]] = {}
         """Task id to what nodes said that they lack for it."""
         self._refused: list[Refused] = []
+        self._run = self._ray.remote(_remote())
+        self._nodes: list[dict[str, Any]] = []
+        self._looked = float("-inf")
+        self._seen: list[dict[str, float]] = []
+        """What nodes had that were ever there."""
 
     def submit(self, task: Task) -> None:
-        """Hand *task* to Ray, which starts it where its needs are met."""
+        """Hand *task* to Ray, which starts it where its needs are met.
+
+        Where no node is left that could, but one had been there, Ray waits for its successor.
+        """
+        self._look()
         nodes = {
             _label(node): node["NodeID"]
-            for node in self._ray.nodes()
+            for node in self._nodes
             if node["Alive"] and _has(node["Resources"], task.needs)
         }
         left = [label for label in nodes if label not in task.avoid]
-        if not left:
+        gone = not nodes and any(_has(each, task.needs) for each in self._seen)
+        if not left and (task.avoid or not gone):
             lacks = self._lacks.get(task.id) or [_describe(task.needs)]
             self._refused.append(Refused(task=task, where=_NOWHERE, lacks=tuple(lacks)))
             return
-        run = self._ray.remote(_remote()).options(
+        run = self._run.options(
             num_cpus=1,
             num_gpus=task.needs.gpus,
             memory=task.needs.memory_mib << 20,
@@ -118,6 +130,15 @@ class RayExecutor:
         )
         spec = render_spec(task, self._find_lock(task))
         self._attempts[run.remote(spec, self._code, self._settings)] = _Attempt(task=task)
+
+    def _look(self) -> None:
+        """Ask which nodes there are, if it is a while ago."""
+        if time.monotonic() - self._looked < _LOOK_S:
+            return
+        self._nodes, self._looked = self._ray.nodes(), time.monotonic()
+        for node in self._nodes:
+            if node["Alive"] and node["Resources"] not in self._seen:
+                self._seen.append(node["Resources"])
 
     def _strategy(self, task: Task, nodes: Mapping[str, str], left: Sequence[str]) -> Any:  # noqa: ANN401 -- of Ray
         """Return on which node Ray should start *task*: best where its environment is."""
@@ -147,11 +168,12 @@ class RayExecutor:
         """End what runs on the nodes, wait until it has ended, and leave the cluster."""
         if not self._ray.is_initialized():
             return
-        for generator in self._attempts:
-            self._ray.cancel(generator, force=False)
-        until = time.monotonic() + _CANCEL_S
-        while self._attempts and time.monotonic() < until:
-            self.wait(lambda _: None, timeout_s=0.5)
+        with contextlib.suppress(self._ray.exceptions.RayError):  # the cluster may be gone
+            for generator in self._attempts:
+                self._ray.cancel(generator, force=False)
+            until = time.monotonic() + _CANCEL_S
+            while self._attempts and time.monotonic() < until:
+                self.wait(lambda _: None, timeout_s=0.5)
         self._attempts.clear()
         self._ray.shutdown()  # what still runs ends with the job
 
