@@ -7,6 +7,7 @@ key. The line is canonical (sorted keys, no spaces), so equal records have equal
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from enum import Enum
@@ -161,13 +162,19 @@ def _evidence(body: dict[str, Any]) -> Evidence:
 def _known(body: dict[str, Any], record: type) -> dict[str, Any]:
     """Return the items of *body* that are fields of *record*; raise where a scalar is none."""
     values = {}
-    for each in dataclasses.fields(record):
-        if each.name in body:
-            value = values[each.name] = body[each.name]
-            kinds = _SCALARS.get(str(each.type))
+    for name, kinds in _scalars(record):
+        if name in body:
+            value = values[name] = body[name]
             if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
-                raise TypeError(f"{each.name} is {value!r}")
+                raise TypeError(f"{name} is {value!r}")
     return values
+
+
+@functools.cache
+def _scalars(record: type) -> tuple[tuple[str, tuple[type, ...] | None], ...]:
+    """Return the fields of *record* and what they may hold; asked once a class."""
+    fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(record)
+    return tuple((each.name, _SCALARS.get(str(each.type))) for each in fields)
 
 
 def _texts(name: str, found: object) -> tuple[str, ...]:

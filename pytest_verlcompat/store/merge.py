@@ -93,8 +93,7 @@ def find_future(record: Evidence, now: dt.datetime) -> str | None:
     """Return what is wrong with the time that *record* says it started at, if anything is."""
     if not _STARTED.fullmatch(record.started_at):
         return f"started_at is {record.started_at!r}, no time in UTC"
-    latest = now + dt.timedelta(seconds=AHEAD_S)
-    if record.started_at[:19] > f"{latest:%Y-%m-%dT%H:%M:%S}":
+    if record.started_at[:19] > (now + dt.timedelta(seconds=AHEAD_S)).isoformat()[:19]:
         return f"is from the future: {record.started_at}, here it is {now:%Y-%m-%dT%H:%M:%SZ}"
     return None
 

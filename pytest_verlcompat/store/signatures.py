@@ -40,7 +40,6 @@ SIGNED = "signed"
 _TIMEOUT_S = 60.0
 _MOST_BYTES = 1 << 14
 _PRINCIPAL = re.compile(r"[^\s\"*?,!]{1,200}")
-_DIGEST_CHARACTERS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +123,13 @@ def load_signers(evidence: Path, *, allowed_signers: Path | None) -> Mapping[str
 
     One that is not, any more or at all, vouches for nothing.
     """
+    if allowed_signers is None:
+        return {}
     found: dict[str, str] = {}
-    for place in sorted((evidence / SIGNED).glob(f"*{SUFFIX}")) if allowed_signers else ():
+    for place in sorted((evidence / SIGNED).glob(f"*{SUFFIX}")):
         text = place.with_suffix(".txt")
         try:
-            signer = _find_signer(text, place, allowed_signers=allowed_signers or place)
+            signer = _find_signer(text, place, allowed_signers=allowed_signers)
             lines = text.read_text(encoding="ascii").split()
         except (SignatureError, OSError, UnicodeDecodeError):
             continue

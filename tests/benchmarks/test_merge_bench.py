@@ -81,12 +81,12 @@ def _digest(folder: Path) -> str:
 
 
 def test_a_million_records_merge_in_bounded_memory_to_the_same_bytes(tmp_path: Path) -> None:
-    """All at once, and the last contributor's again in the other order: nothing changes."""
+    """All at once, then four contributors' again in the other order: nothing changes."""
     files = _write_contributions(tmp_path)
     size_mib = sum(path.stat().st_size for path in files) >> 20
     first = _merge(tmp_path / "evidence", files)
     before = _digest(tmp_path / "evidence")
-    again = _merge(tmp_path / "evidence", files[::-1])
+    again = _merge(tmp_path / "evidence", files[:3:-1])
     after = _digest(tmp_path / "evidence")
 
     write_figures(
@@ -97,7 +97,7 @@ def test_a_million_records_merge_in_bounded_memory_to_the_same_bytes(tmp_path: P
             "records": RECORDS,
             "input_mib": size_mib,
             "first": first,
-            "again_in_other_order": again,
+            "four_again_in_other_order": again,
             "same_bytes": before == after,
         },
         rows=[],

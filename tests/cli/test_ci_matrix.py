@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_verlcompat.cli import main
 from pytest_verlcompat.cli.cmd_ci_matrix import (
     MOST_JOBS,
     as_github,
@@ -16,6 +17,9 @@ from pytest_verlcompat.cli.cmd_ci_matrix import (
     as_slurm,
     spread,
 )
+from pytest_verlcompat.resolve.lock import load_lock
+from pytest_verlcompat.store.jsonl import append
+from tests.tiny import make_evidence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,3 +96,25 @@ def test_number_of_jobs_that_the_forge_refuses_is_a_usage_error(
     assert ran.returncode == 2
     assert ran.stdout == ""
     assert "github takes 1 to 256" in ran.stderr
+
+
+def test_cells_about_which_a_rung_is_silent_are_left(
+    tiny_workspace: TinyWorkspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A locked cell without evidence is a job; with evidence on that rung it is none any more."""
+    cell = tiny_workspace.write_cell()
+    unlocked = tiny_workspace.write_cell({"alpha": "1.1"})
+    root = ["--root", str(tiny_workspace.root)]
+    words = ["ci-matrix", "--format", "github", "--untested", "cpu", *root]
+    assert main(["lock", cell, *root]) == 0
+    capsys.readouterr()
+
+    before = (main(words), json.loads(capsys.readouterr().out))
+    lock = load_lock(tiny_workspace.matrix().cells[cell], folder=tiny_workspace.workspace.locks)
+    record = make_evidence(cell_id=cell, subject_sha256=None, lock_sha256=lock.sha256)
+    append(record, path=tiny_workspace.workspace.evidence / f"{cell}.jsonl")
+    after = (main(words), json.loads(capsys.readouterr().out))
+
+    assert before == (0, {"include": [{"name": cell, "cells": cell}]})
+    assert after == (0, {"include": []})
+    assert unlocked != cell
