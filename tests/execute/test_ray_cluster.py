@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     from pytest_verlcompat.model.evidence import Evidence
 
 pytest.importorskip("ray")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # Several releases of Ray leave log files of the nodes they start open.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(scope="module")
