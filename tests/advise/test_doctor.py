@@ -58,6 +58,17 @@ class Patient:
         """Return the codes found and how bad each is."""
         return {each.code: each.level for each in find_advice(self.inventory(environ))}
 
+    def forms(self, script: Path) -> tuple[str, str, str]:
+        """Return what is said of it and of a launch script: as text, as Markdown, as JSON."""
+        launch = read_launch(script, environ={})
+        inventory = read_inventory(self.python, environ={}, launch=launch)
+        found = find_advice(inventory)
+        return (
+            render_text(inventory, found),
+            render_markdown(inventory, found),
+            json.dumps(render_values(inventory, found)),
+        )
+
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,15 +290,8 @@ def test_no_output_holds_a_secret_of_the_script(patient: Patient, tmp_path: Path
         "git clone https://bob:hunter2@127.0.0.1/repository\n"
         "python -m verl.trainer.main_ppo reward.url=http://bob:hunter2@127.0.0.1:9/score\n"
     )
-    launch = read_launch(script, environ={})
-    inventory = read_inventory(patient.python, environ={}, launch=launch)
-    found = find_advice(inventory)
 
-    forms = (
-        render_text(inventory, found),
-        render_markdown(inventory, found),
-        json.dumps(render_values(inventory, found)),
-    )
+    forms = patient.forms(script)
 
     assert "launch-downloads" in forms[0]
     assert not any(word in text for text in forms for word in (SECRET, "hunter2"))
@@ -308,15 +312,8 @@ def test_what_metadata_smuggles_in_is_rendered_inert(patient: Patient, tmp_path:
     patient.install("torch", "2.7.1")
     script = tmp_path / "train.sh"
     script.write_text("python -m verl.trainer.main_ppo data.train_files='/no\x1b[2Jsuch'\n")
-    launch = read_launch(script, environ={})
-    inventory = read_inventory(patient.python, environ={}, launch=launch)
-    found = find_advice(inventory)
 
-    forms = (
-        render_text(inventory, found),
-        render_markdown(inventory, found),
-        json.dumps(render_values(inventory, found)),
-    )
+    forms = patient.forms(script)
 
     assert "duplicate-distribution" in forms[0]
     assert "launch-file-missing" in forms[0]
