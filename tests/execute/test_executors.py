@@ -219,6 +219,25 @@ def test_what_was_spent_counts_and_not_what_was_expected(
     ]
 
 
+def test_gpu_time_of_a_lost_attempt_is_spent() -> None:
+    """A node that dies takes what it used with it."""
+    needs = Needs(python=MINOR, gpus=2)
+    first = _task(id="first", cell=make_cell(id="first"), needs=needs, expected_s=60.0)
+    second = _task(id="second", cell=make_cell(id="second"), needs=needs, expected_s=30.0)
+    executor = Scripted(
+        lambda task: [Lost(task=task, why="the node died", duration_s=45.0)],
+        lambda task: [Finished(task=task, duration_s=60.0)],
+    )
+    controller = Controller(
+        Plan(tasks=(first, second), known={}), executor, keep=lambda _: None, gpu_minutes=2.9
+    )
+
+    controller.run()
+
+    assert [each.id for each in executor.submitted] == ["first", "first"]
+    assert [each.id for each in controller.unaffordable] == ["second"]
+
+
 class OneByOne:
     """An executor for which every task takes the same time."""
 
