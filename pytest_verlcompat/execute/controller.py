@@ -170,7 +170,9 @@ class Controller:
             self._budget_s += task.gpu_s - event.duration_s * task.needs.gpus
             self._finish(event)
             return
-        self._attempts[task.id] += isinstance(event, Lost)
+        if isinstance(event, Lost):
+            self._attempts[task.id] += 1
+            self._budget_s -= event.duration_s * task.needs.gpus
         if isinstance(event, Lost) and self._attempts[task.id] < _ATTEMPTS:
             self._submit(task)
         elif isinstance(event, Refused) and event.where not in task.avoid:

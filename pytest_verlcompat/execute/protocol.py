@@ -111,6 +111,8 @@ class Lost:
 
     task: Task
     why: str
+    duration_s: float = 0.0
+    """How long it had been running."""
 
 
 Event: TypeAlias = "Started | Said | Recorded | Finished | Refused | Lost"

@@ -58,7 +58,7 @@ class _Attempt:
     ahead_s: float = 0.0
     """How far the clock of the node is ahead of ours, at the least."""
     submitted: float = field(default_factory=time.time)
-    started: float = field(default_factory=time.monotonic)
+    started: float | None = None
 
 
 class RayExecutor:
@@ -190,7 +190,9 @@ class RayExecutor:
 
     def _lose(self, generator: Any, why: str, tell: Callable[[Event], None]) -> None:  # noqa: ANN401 -- of Ray
         # What a node says of its own accord was not redacted there.
-        tell(Lost(task=self._attempts.pop(generator).task, why=make_redactor(os.environ)(why)))
+        attempt = self._attempts.pop(generator)
+        ran_s = 0.0 if attempt.started is None else time.monotonic() - attempt.started
+        tell(Lost(task=attempt.task, why=make_redactor(os.environ)(why), duration_s=ran_s))
 
     def _tell(
         self,
@@ -331,5 +333,5 @@ def _finished(attempt: _Attempt, body: Mapping[str, Any]) -> Finished:
         task=attempt.task,
         conclusive=bool(body.get("conclusive")),
         error=parse_error(body["error"]) if "error" in body else None,
-        duration_s=time.monotonic() - attempt.started,
+        duration_s=0.0 if attempt.started is None else time.monotonic() - attempt.started,
     )
