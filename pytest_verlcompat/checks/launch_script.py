@@ -6,8 +6,6 @@ branches keeps its first value; what only a shell could know stays unknown.
 
 from __future__ import annotations
 
-import ast
-import operator
 import re
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pytest_verlcompat.checks.launch_words import Command, Mistake, Piece, Word, split_script
+from pytest_verlcompat.checks.shell_arithmetic import UNKNOWN, arithmetic
 from pytest_verlcompat.errors import SourceSyntaxError
 from pytest_verlcompat.wheels.yaml_text import check_brackets
 
@@ -31,7 +30,6 @@ _DECLARES = frozenset({"export", "declare", "local", "readonly", "typeset"})
 _OPENS = frozenset({"if", "for", "while", "until", "case"})
 _CLOSES = frozenset({"fi", "done", "esac"})
 _KEYWORDS = _OPENS | _CLOSES | {"then", "else", "elif", "do", "in", "{", "}", "!", "time", "exec"}
-_UNKNOWN = "\0"
 _MOST_BYTES = 256 << 10
 _MOST_OVERRIDES = 10_000
 _MOST_EXPANDED = 2 << 20
@@ -229,7 +227,7 @@ class _Interpreter:
         if match is None or not exported:
             return
         value = " ".join(text for text, _ in self.value_of(word, match.end()))
-        known = None if _UNKNOWN in value else value
+        known = None if UNKNOWN in value else value
         self.settings.append(Setting(name=match[1], value=known, line=word.line))
 
     def value_of(self, word: Word, skip: int) -> list[tuple[str, int]]:
@@ -285,20 +283,20 @@ class _Interpreter:
         if piece.kind == "parameter":
             return self.parameter(piece.text)
         if piece.kind == "arithmetic":
-            return _arithmetic(piece.text, self.parameter)
-        return _UNKNOWN
+            return arithmetic(piece.text, self.parameter)
+        return UNKNOWN
 
     def parameter(self, text: str) -> str:
         """Return the value of what stands inside ``${}``."""
         match = re.match(r"^(\w+)(?:(:?[-=])(.*))?$", text, re.DOTALL)
         if match is None:
-            return _UNKNOWN
+            return UNKNOWN
         known = self.values.get(match[1])
         if known and (known != [""] or not match[2]):
             self.spend(sum(map(len, known)) + len(known))
             return " ".join(known)
         if match[2] is None:
-            return _UNKNOWN
+            return UNKNOWN
         self.spend(len(match[3]))
         commands, _ = split_script(match[3])
         words = [word for command in commands for word in command.words]
@@ -376,36 +374,6 @@ def _override(text: str, line: int) -> Override | None:
     if match is None or (match["value"] is None and match["sign"] != "~"):
         return None
     value = match["value"]
-    if value is None or _UNKNOWN in value:
+    if value is None or UNKNOWN in value:
         value = None
     return Override(sign=match["sign"], key=match["key"], value=value, line=line)
-
-
-_OPERATORS: dict[type, Any] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.floordiv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-}
-
-
-def _arithmetic(text: str, parameter: Any) -> str:  # noqa: ANN401 - a bound method
-    """Return the value of ``$((text))``, unknown if a part of it is."""
-    plain = re.sub(r"\$\{([^}]*)\}", r" \1 ", text).replace("$", "")
-    named = re.sub(r"[A-Za-z_]\w*", lambda found: f"({parameter(found[0])})", plain)
-    try:
-        return str(_number(ast.parse(named.strip(), mode="eval").body))
-    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
-        return _UNKNOWN
-
-
-def _number(node: ast.expr) -> int:
-    if isinstance(node, ast.Constant) and isinstance(node.value, int):
-        return node.value
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        return int(_OPERATORS[type(node.op)](_number(node.left), _number(node.right)))
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_number(node.operand)
-    raise ValueError("not arithmetic")

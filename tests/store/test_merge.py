@@ -54,7 +54,7 @@ def _take(files: list[Path], evidence: Path) -> None:
     merge(files, evidence=evidence, cells=_CELLS, now=_NOW)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(batches=_BATCHES, data=st.data())
 def test_any_order_and_grouping_gives_the_same_bytes(
     batches: list[list[Evidence]], data: st.DataObject
