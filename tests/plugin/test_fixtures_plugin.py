@@ -289,7 +289,9 @@ def test_engine_that_cannot_start_says_why(
     result = engine_project.run()
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*StackError: engine: RuntimeError: cannot start", "*vllm/__init__.py:*"])
+    result.stdout.fnmatch_lines(
+        ["*StackError: engine: RuntimeError: cannot start", "*vllm/__init__.py:*"]
+    )
 
 
 def test_engine_without_an_engine_skips(project: Project) -> None:
