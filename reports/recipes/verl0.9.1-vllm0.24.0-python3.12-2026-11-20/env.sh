@@ -9,27 +9,33 @@
 # condition: vLLM's allocator switches off around the pool, resetting other options; works with
 # unset, PYTORCH_ALLOC_CONF; not with PYTORCH_CUDA_ALLOC_CONF with another option:
 # max_split_size_mb:128 became -1
+# condition: train LoRA with actor_rollout_ref.actor.strategy=fsdp2: with fsdp, exit status 70:
+# EngineWorkerError: a worker raised StopIteration from
+# <environment>/lib/python3.12/site-packages/vllm/lora/model_manager.py:798 in
+# _create_merged_loras_inplace, and the trainer waited 15 s for its answer
 # why: The extra pins vllm 0.24.0, torch 2.11.0 and transformers 5.9.0. What was tried works; the
 # data set of the supervised trainer needs a setting with templates that drop reasoning from earlier
 # turns.
 # evidence: driver_runtime passed, record sha256
-# 97139dfb92d15d20be5f373aed8ec208c0020ff8ad696750992c2c719f4b3765
+# 81c8d026ae3da041e8195d5391beb2b4539c80792c26ae86e1a6f45488eda306
 # evidence: engine_start_vllm passed, record sha256
-# 6c70e0f3e9c08523a51966cc179c800e2c8ffa8ffe6ad7737b3b4f9ea12ec653
+# 2ed9e8ee24a9698ecd95c41e87e22c8d6618364beedc4eb6b8c71d8d694aefb9
 # evidence: expandable_segments passed, record sha256
-# b3bbe6c27853ec4182301e2a6016fc2bee846e0b6bbfeecba117050556ee63e0
+# 4aac1c3fc5ac9366efaf60bc50db146ad5c4d6417ecd7dc0c7024387016f1033
 # evidence: flash_attention_numbers passed, record sha256
-# 7f3e3a6d6fc171b1101af3357bd742c69ecf5c434d327180b7139c16d74aef62
+# 55705c480be27fc922d6c8516698540df3e30434683216e1fe3c37de0e36b6eb
 # evidence: multimodal_engine passed, record sha256
-# bd2635bf9959e542fa4f7eaba1be399d3cb7eae32a420dcaf971f1cf9b3f6159
+# a37de37b11aac2a12cbf894702ab4c8b7b4264afc116db1aac47547f95586f65
 # evidence: rollout_agreement passed, record sha256
-# 2c355abce2ace4231ff0b1237ee3c8fddb634c2820165f3d820978d2edec7cea
+# 4ead66cb65cadfbd06c58c10431e7081e4ea270fa843ffb4a1f5cb6e39c24cdb
 # evidence: sleep_wake_weights passed, record sha256
-# 9fb4799d369cee70659eca4415e05f815a61df2d528cfe80af06eeca8b67ae4e
+# 574d9bfe5ce4c0c92de6effd729c4f798c1cc9658e561c3ba1eb6ae4072af855
 # evidence: tiny_grpo_gpu passed, record sha256
-# 924eef52f21481e442e6d34c19c188c731092f7781814e91fafff731745775d7
+# 6b5f76adf8be5d2c7a9720df34f49fe08b6027f4686e281110f1c9c52a9c0bb4
 # evidence: v1_switch passed, record sha256
-# 6525baf87fedb136ae1cedee4a66d1d6018e7cc819a6f1d74af10d2c30c42c00
+# 214bbfa497fbef3a8933245bcf344675dfca6c86d2bf9f08cf301013c0b51ddb
+# evidence: main_ppo_lora_checkpoint passed, record sha256
+# 9fda404d81793b704f170b8aeef798d222a4ce8e86344a3d72455922abe9106c
 # evidence: main_ppo_vllm passed, record sha256
 # b0a246493626ffd7d5628e9e4f847591d5dfe002650e87a1769348109ab122dd
 # evidence: sft_trainer_gpu passed, record sha256
