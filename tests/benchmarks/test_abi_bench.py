@@ -201,6 +201,7 @@ def _measure_ldd(site: Path, judged: Sequence[Path], what: str) -> dict[str, Any
     told = [_time(["ldd", "-r", path], LD_LIBRARY_PATH=known) for path in judged]
     lines = [[line for line in text.splitlines() if "undefined symbol" in line] for _, text in told]
     of_torch = [found for found in lines if any(map(_is_torch, found))]
+    example = next(filter(_is_torch, of_torch[0])).strip() if of_torch else None
     return {
         "what": f"{what}: ldd -r",
         "seconds": round(sum(seconds for seconds, _ in told), 2),
@@ -209,7 +210,7 @@ def _measure_ldd(site: Path, judged: Sequence[Path], what: str) -> dict[str, Any
             f"undefined symbols in {sum(map(bool, lines))}, of torch in {len(of_torch)}; "
             "Python's own are among them, and libraries that import torch opens are not known"
         ),
-        "example": next(filter(_is_torch, of_torch[0])).strip() if of_torch else None,
+        "example": example.replace(f"{site}/", "") if example else None,
     }
 
 

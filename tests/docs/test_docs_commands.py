@@ -214,7 +214,14 @@ def test_commands_that_build_environments_run(page: Path, tmp_path: Path) -> Non
     write_probe(
         workspace.scripts, "event_loop", BREAKS, DISTRIBUTIONS=("verl", "vllm"), TIMEOUT_S=60.0
     )
-    workspace.commands["python3.12"] = str(python)
+    # Behind a shim of pyenv: that one looks for its program on PATH, and would find this command.
+    told = subprocess.run(
+        [python, "-c", "import sys; print(sys.executable)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    workspace.commands["python3.12"] = told.stdout.strip()
     with serve(tmp_path / "files") as site:
         site.add("verl", "0.6.1", uploaded="2025-01-01")
         for month, version in enumerate(("0.10.2", "0.10.3", "0.11.0"), 1):
