@@ -132,8 +132,10 @@ def test_browser_asks_no_other_host(site: Path, address: str) -> None:
             page.goto(f"{address}/{name}")
             page.wait_for_load_state("networkidle")
         page.goto(f"{address}/index.html")
+        page.wait_for_load_state("networkidle")
         page.keyboard.press("/")
-        page.keyboard.type("probe")
+        page.locator("input:focus").wait_for()
+        page.keyboard.type("probe", delay=50)
         page.get_by_text(re.compile(r"^\d+ results$")).first.wait_for()
         asked, said = list(page.asked), list(page.said)
 
