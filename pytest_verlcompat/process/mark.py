@@ -17,6 +17,8 @@ MARK = "VERLCOMPAT_PROCESS"
 
 _PROC = Path("/proc")
 _PARTS = 4
+_ENDED = frozenset("ZX")
+"""States of a process that runs no more, and waits for its parent to take notice."""
 _START_TIME = 19  # of the fields after the name; the 22nd of all, see proc_pid_stat(5)
 
 
@@ -57,7 +59,7 @@ def _marks() -> list[tuple[int, str]]:
             state = _fields(folder)[0]
         except (OSError, ValueError, IndexError):
             continue  # it ended meanwhile, or belongs to somebody else
-        if state in {"Z", "X"}:
+        if state in _ENDED:
             continue
         for entry in environ.split(b"\0"):
             name, _, value = entry.partition(b"=")
@@ -72,11 +74,12 @@ def _fields(folder: Path) -> list[str]:
 
 
 def _start_of(pid: int) -> str:
-    """Return when the process began, in ticks since the boot; empty if it is not there."""
+    """Return when the process began, in ticks since the boot; empty if it does not live."""
     try:
-        return _fields(_PROC / str(pid))[_START_TIME]
-    except (OSError, IndexError):
+        fields = _fields(_PROC / str(pid))
+    except OSError:
         return ""
+    return "" if fields[0] in _ENDED else fields[_START_TIME]
 
 
 def _namespace() -> str:

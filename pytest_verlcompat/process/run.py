@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_verlcompat.errors import ToolMissingError
+from pytest_verlcompat.process.keeper import start_keeper
 from pytest_verlcompat.process.log import Log
 from pytest_verlcompat.process.mark import MARK, make_mark, marked_processes
 
@@ -91,6 +92,7 @@ def run(
         ToolMissingError: If the program does not exist or cannot be executed.
         KeyboardInterrupt: After the whole process group was killed.
     """
+    start_keeper()
     mark = make_mark()
     started = time.monotonic()
     with contextlib.ExitStack() as stack:

@@ -100,10 +100,22 @@ def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+def _wait_for_record(
+    checkout: TinyWorkspace, cell_id: str, subject: str, process: subprocess.Popen[str]
+) -> None:
+    """Wait until the controller has kept it: what a node said may be on its way a while."""
+    until = time.monotonic() + 120
+    while subject not in {each.subject for each in _records(checkout, cell_id)}:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until, f"the record of {subject} never came"
+        time.sleep(0.05)
+
+
 def _stalling_cell(checkout: TinyWorkspace, mark: Path) -> str:
     """Return a cell of a quick probe, and of one that hangs where it runs for the first time."""
     stall = f"import os, time\nif not os.path.exists({str(mark)!r}):\n"
-    stall += f"    open({str(mark)!r}, 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
+    stall += f"    open({str(mark)!r} + '~', 'w').write(str(os.getpid()))\n"
+    stall += f"    os.rename({str(mark)!r} + '~', {str(mark)!r})\n    time.sleep(600)\n"
     checkout.write_probe("a_quick")
     checkout.write_probe("b_slow", stall + "return {}", TIMEOUT_S=900.0)
     cell_id = checkout.write_cell()
@@ -212,11 +224,12 @@ def test_controller_that_ends_leaves_nothing_running_and_the_next_goes_on(
     cell_id = _stalling_cell(tiny_workspace, mark)
     process = _start(tiny_workspace, nodes, tmp_path)
     _wait_for(mark, process)
+    _wait_for_record(tiny_workspace, cell_id, "a_quick", process)
 
     process.send_signal(number)
     status, said = _finish(process)
     pid = int(mark.read_text())
-    gone = _is_gone(pid, leave_s=30.0)
+    gone = _is_gone(pid)
     before = [each.subject for each in _records(tiny_workspace, cell_id)]
     again, said_again = _finish(_start(tiny_workspace, nodes, tmp_path))
 
@@ -264,7 +277,7 @@ def test_node_without_the_python_refuses_and_says_so(
     assert _records(tiny_workspace, cell_id) == ()
 
 
-def _is_gone(pid: int, *, leave_s: float = 20.0) -> bool:
+def _is_gone(pid: int, *, leave_s: float = 90.0) -> bool:
     """Return whether a killed process has ended; that it is there until it is reaped is no life."""
     stat = Path(f"/proc/{pid}/stat")
     until = time.monotonic() + leave_s

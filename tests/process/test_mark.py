@@ -21,6 +21,17 @@ code = "import os, time; open('pid.new', 'w').write(str(os.getpid())); " \
 run([sys.executable, "-c", code], env={}, cwd=Path(sys.argv[1]), limits=Limits(timeout_s=600))
 """
 
+_BUSY = """
+import os, sys
+from pathlib import Path
+from pytest_verlcompat.process.run import Limits, run
+for _ in range(3):
+    run(["/bin/true"], env={}, cwd=Path(sys.argv[1]), limits=Limits(timeout_s=600))
+children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+print(children, flush=True)
+sys.stdin.read()
+"""
+
 
 def _start(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     """Return a process of ours and the id of the one that it watches."""
@@ -52,20 +63,51 @@ def _is_gone(pid: int) -> bool:
 def test_process_of_a_killed_owner_is_ended_and_that_of_a_living_one_is_not(
     tmp_path: Path,
 ) -> None:
-    """Kill -9 lets nobody tidy up, so the next one does."""
+    """Kill -9 lets nobody tidy up, so its companion does."""
     dead, orphan = _start(tmp_path / "dead")
     living, watched = _start(tmp_path / "living")
+
     dead.send_signal(signal.SIGKILL)
     dead.wait()
 
-    count = end_orphans()
-
-    assert count >= 1
     assert _is_gone(orphan)
     os.kill(watched, 0)
     living.send_signal(signal.SIGINT)
     living.wait(timeout=30)
     assert _is_gone(watched)
+
+
+def test_companion_goes_with_its_owner_and_holds_nothing_open(tmp_path: Path) -> None:
+    """One for each process that runs commands, however many; a pipe of the owner's ends with it."""
+    owner = subprocess.Popen(
+        [sys.executable, "-c", _BUSY, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": python_path()},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert owner.stdout is not None
+    (companion,) = map(int, owner.stdout.readline().split())
+
+    out, _ = owner.communicate(timeout=30)
+
+    assert out == b""
+    assert owner.returncode == 0
+    assert _is_gone(companion)
+
+
+def test_what_a_companion_missed_is_ended_by_the_next_run() -> None:
+    """Where a whole container was killed there is nobody left to do it at once."""
+    owner = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
+    fields = Path(f"/proc/{owner.pid}/stat").read_text().rpartition(")")[2].split()
+    parts = [str(owner.pid), fields[19], *make_mark().split("-")[2:]]
+    process = subprocess.Popen(["/bin/sleep", "600"], env={MARK: "-".join(parts)})
+    owner.kill()  # and nobody reaps it, as init may not for a while
+    until = time.monotonic() + 10
+    while process.poll() is None and time.monotonic() < until:
+        end_orphans()
+
+    assert process.returncode == -signal.SIGKILL
+    owner.communicate()
 
 
 def test_process_of_another_namespace_is_left_alone() -> None:
