@@ -14,9 +14,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_verlcompat.errors import UsageError
+from pytest_verlcompat.model.names import AXES
 from pytest_verlcompat.model.outcome import Rung
 from pytest_verlcompat.recipes.stack import cuda_of_torch, least_driver
-from pytest_verlcompat.resolve.ledger import AXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -118,16 +118,18 @@ class Recommendation:
 def recommend(ask: Ask, candidates: Sequence[Candidate], *, limit: int = 3) -> Recommendation:
     """Return the best sets for *ask*, or what collides and what comes nearest."""
     conditions = conditions_of(ask)
+    fitting = [
+        each for each in candidates if not any(asked.holds(each) is False for asked in conditions)
+    ]
+    if fitting:
+        chosen = _best(fitting, ask, conditions, limit=limit)
+        return Recommendation(choices=chosen, considered=len(candidates))
     misses: dict[frozenset[int], list[Candidate]] = {}
     for each in candidates:
         missed = frozenset(
             number for number, asked in enumerate(conditions) if asked.holds(each) is False
         )
         misses.setdefault(missed, []).append(each)
-    fitting = misses.get(frozenset(), [])
-    if fitting:
-        chosen = _best(fitting, ask, conditions, limit=limit)
-        return Recommendation(choices=chosen, considered=len(candidates))
     fewest = min(map(len, misses), default=0)
     near = [each for missed, found in misses.items() if len(missed) == fewest for each in found]
     groups = _collisions([frozenset(each) for each in misses], len(conditions))

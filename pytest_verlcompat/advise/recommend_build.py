@@ -9,9 +9,10 @@ from pytest_verlcompat.advise.trap_record import FOLDER as TRAPS
 from pytest_verlcompat.advise.trap_record import load_caught
 from pytest_verlcompat.issues.catalogue import load_catalogue
 from pytest_verlcompat.issues.facts import Facts, Holds, holds
+from pytest_verlcompat.model.names import AXES
 from pytest_verlcompat.model.outcome import Outcome, Rung
 from pytest_verlcompat.recipes.stack import parsed_versions
-from pytest_verlcompat.resolve.ledger import AXES, Ledger
+from pytest_verlcompat.resolve.ledger import Ledger
 from pytest_verlcompat.resolve.question import Resolution
 
 if TYPE_CHECKING:

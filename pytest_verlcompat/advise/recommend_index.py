@@ -6,13 +6,14 @@ them is kept beside them, and made anew whenever a file it came from is another 
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_verlcompat.resolve.ledger import AXES
+from pytest_verlcompat.model.names import AXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,6 +88,8 @@ def index_key(files: Iterable[Path]) -> str:
 
 def load_index(path: Path, *, key: str) -> Index | None:
     """Return the index in *path*; ``None`` if it is not there or of other files."""
+    collects = gc.isenabled()
+    gc.disable()  # ten thousand sets that all stay: there is nothing to be found among them
     try:
         body = json.loads(path.read_bytes())
         if body["key"] != key:
@@ -94,6 +97,9 @@ def load_index(path: Path, *, key: str) -> Index | None:
         return _decoded(body)
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
+    finally:
+        if collects:
+            gc.enable()
 
 
 def save_index(index: Index, path: Path, *, key: str) -> None:

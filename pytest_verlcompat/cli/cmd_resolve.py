@@ -15,8 +15,8 @@ from pytest_verlcompat.checks.resolution_set import ResolvedSet
 from pytest_verlcompat.checks.resolution_traps import find_traps
 from pytest_verlcompat.errors import IndexUnavailableError, UsageError
 from pytest_verlcompat.model.codec import encode
+from pytest_verlcompat.model.names import AXES
 from pytest_verlcompat.resolve.keep import Keep
-from pytest_verlcompat.resolve.ledger import AXES
 from pytest_verlcompat.resolve.open import open_resolver
 from pytest_verlcompat.resolve.question import (
     DEFAULT_PLATFORM,

@@ -9,9 +9,6 @@ from packaging.utils import canonicalize_name
 from pytest_verlcompat.advise.recommend_index import Index, index_key, load_index, save_index
 from pytest_verlcompat.errors import UsageError
 from pytest_verlcompat.probes.registry import SCRIPTS
-from pytest_verlcompat.resolve.ledger import parse_fact
-from pytest_verlcompat.resolve.lines import read_lines
-from pytest_verlcompat.resolve.question import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +68,10 @@ def why_not(workspace: Workspace, ask: Ask) -> tuple[str, ...]:
     Raises:
         EvidenceError: If the ledger is damaged.
     """
+    from pytest_verlcompat.resolve.ledger import parse_fact  # noqa: PLC0415 -- used: costs time
+    from pytest_verlcompat.resolve.lines import read_lines  # noqa: PLC0415 -- the same
+    from pytest_verlcompat.resolve.question import Resolution  # noqa: PLC0415 -- the same
+
     pins = {
         str(canonicalize_name(want.name)): each.version
         for want in ask.wants

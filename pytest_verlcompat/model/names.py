@@ -17,3 +17,19 @@ def normalize(name: str) -> str:
     2026-11-20.
     """
     return _SEPARATORS.sub("-", name).lower()
+
+
+AXES = (
+    "torch",
+    "transformers",
+    "numpy",
+    "opencv-python-headless",
+    "ray",
+    "tensordict",
+    "uvloop",
+    "flash-attn",
+    "vllm",
+    "sglang",
+    "verl",
+)
+"""Distributions whose picked version a line keeps; the whole set is kept by digest."""

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_verlcompat.model.names import AXES
 from pytest_verlcompat.model.outcome import Rung
 from pytest_verlcompat.report.site_records import (
     Caught,
@@ -28,7 +29,7 @@ from pytest_verlcompat.report.site_records import (
     version_order,
 )
 from pytest_verlcompat.resolve.derive import complete
-from pytest_verlcompat.resolve.ledger import AXES, Fact, render_fact
+from pytest_verlcompat.resolve.ledger import Fact, render_fact
 from pytest_verlcompat.resolve.question import Resolution
 from pytest_verlcompat.resolve.space import When
 from pytest_verlcompat.store.space_rungs import SpaceRungs, render_rung

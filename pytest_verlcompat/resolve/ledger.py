@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_verlcompat.errors import EvidenceError
+from pytest_verlcompat.model.names import AXES
 from pytest_verlcompat.resolve.lines import append_line, read_lines
 from pytest_verlcompat.resolve.question import POLICY, Answer, Resolution
 from pytest_verlcompat.resolve.space import Form, SpaceCell, When
@@ -25,21 +26,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _RUNS = "runs.jsonl"
-
-AXES = (
-    "torch",
-    "transformers",
-    "numpy",
-    "opencv-python-headless",
-    "ray",
-    "tensordict",
-    "uvloop",
-    "flash-attn",
-    "vllm",
-    "sglang",
-    "verl",
-)
-"""Distributions whose picked version a line keeps; the whole set is kept by digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

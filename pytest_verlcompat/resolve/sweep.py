@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from pytest_verlcompat.errors import IndexUnavailableError
+from pytest_verlcompat.model.names import AXES
 from pytest_verlcompat.resolve.derive import Answers
-from pytest_verlcompat.resolve.ledger import AXES, Fact, Ledger, Run, fact_of
+from pytest_verlcompat.resolve.ledger import Fact, Ledger, Run, fact_of
 from pytest_verlcompat.resolve.question import POLICY, Answer, Resolution
 from pytest_verlcompat.resolve.seen import PAGE
 from pytest_verlcompat.resolve.space import GLIBCS, Release, SpaceCell, When, day_of, find_release
