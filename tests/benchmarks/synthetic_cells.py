@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import io
 import json
 import random
+import signal
 import sys
 import time
 import zipfile
@@ -67,7 +69,8 @@ def pack_synthetic_agent() -> bytes:
 
 
 def main() -> int:
-    """Carry out what is left of the cells, and print what it took."""
+    """Carry out what is left of the cells, and print what it took; SIGUSR1 shows where it is."""
+    faulthandler.register(signal.SIGUSR1)
     parser = argparse.ArgumentParser()
     parser.add_argument("--address", required=True)
     parser.add_argument("--folder", type=Path, required=True)
