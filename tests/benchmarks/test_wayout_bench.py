@@ -121,7 +121,7 @@ def bisect(what: str, words: list[str], *, probe: str) -> dict[str, object]:
         "points": int(points),
         "first_bad": found(r"^\S+ (\S+) is the first bad", ended.stdout),
         "last_good": found(r"^last good: (\S+)", ended.stdout),
-        "changed": found(r"^changed between: (.*)", ended.stdout)[:300],
+        "changed": found(r"^changed between: (.*)", ended.stdout)[:600],
         "built": int(built),
         "at_most": int(bound),
         "build_and_probe_s": float(spent_s),
