@@ -3,7 +3,8 @@
 Their source distributions come from the index that is configured. The plugin runs in each against
 releases that are installed nowhere. Then the import statements that it judged are executed in one
 real environment, of vLLM 0.11.0 as of 2025-11-20, with several releases of verl in front of it, and
-with vLLM 0.12.0 put in the place of 0.11.0; predicted and raised are compared word for word.
+with vLLM 0.10.2, which wants the same torch, put in the place of 0.11.0; predicted and raised are
+compared word for word.
 ``VERLCOMPAT_TRUTH_ENV`` names a folder for the environment that is to be kept.
 """
 
@@ -48,7 +49,7 @@ AS_OF = "2025-11-20"
 BASE = ("vllm==0.11.0", "verl==0.6.1", "transformers<5", "uvicorn", "fastapi",
         "setuptools<81", "peft", "codetiming", "datasets", "hydra-core")  # fmt: skip
 TRAINERS = ("0.6.1", "0.7.1", "0.9.1")
-ENGINES = ("0.11.0", "0.12.0")
+ENGINES = ("0.11.0", "0.10.2")
 LIMIT_BYTES = 64 << 20
 DEADLINE_S = 1500.0
 CHILD = Path(__file__).with_name("downstream_child.py")
