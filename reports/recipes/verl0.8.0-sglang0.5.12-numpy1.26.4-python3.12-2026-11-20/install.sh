@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # written by: verlcompat recipe verl0.8.0-sglang0.5.12-numpy1.26.4-python3.12-2026-11-20 --kind
 # install
-# lock: sha256 ee62b181886341911aef342c489669508c95c6587ffd5755fc3987e02b275177
+# lock: sha256 feb100cd017565a739bb1883ae20bab5cda459a6c94df2edb4eff0304eb9ef4f
 # made for: Python 3.12, x86_64-manylinux_2_35, as of 2026-11-20
-# verdict: compatible (up to installs); verl 0.8.0 with the SGLang that shares torch 2.11 with vLLM
+# verdict: conditional (up to cpu); verl 0.8.0 with the SGLang that shares torch 2.11 with vLLM
 # 0.24, repaired
+# condition: multi-turn data are tokenized otherwise than the whole conversation (sft, Qwen3-like,
+# one call: token 329: '\n<|im_start|>assistant\nLet me see.\n' instead of
+# '\n<|im_start|>assistant\n<think>\nA su'); supervised training goes on with
+# data.ignore_input_ids_mismatch=True
 # why: SGLang 0.5.12 is on torch 2.11.0 and pins transformers 5.6.0, which verl 0.9 leaves out. The
-# bare pair does not import: kernels from 0.15 on breaks that transformers, and verl 0.8.0 imports
-# cachetools, which nothing asks for. With both mended it installs, and what it imports is there; no
-# GPU has tried it yet.
+# bare pair does not import: kernels from 0.15 on breaks that transformers, verl 0.8.0 imports
+# cachetools, which nothing asks for, and pyarrow 26 refuses the numpy 1 that verl 0.8.0 asks for.
+# With the three mended it runs on CPU; no GPU has tried it.
 # evidence: no GPU yet; rungs gpu and train are untested
 # usage: bash install.sh [--with uv|pip|conda] [--flash-attn yes|no|VERSION] PREFIX
 #
@@ -255,7 +259,7 @@ psutil==7.2.2 --hash=sha256:076a2d2f923fd4821644f5ba89f059523da90dc9014e85f8e45a
 ptyprocess==0.7.0 --hash=sha256:4b41f3967fce3af57cc7e94b888626c18bf37a083e3651ca8feeb66d492fef35
 pure-eval==0.2.4 --hash=sha256:96cae060a313cfaad51bb761278bfb0e62dc0248d9315a81173752dc546cd37a
 py-spy==0.4.3 --hash=sha256:8a4277225f470d394a85cca0cdd944bef87f0097b6f20150a6dd3ac2e92806b8
-pyarrow==26.0.1 --hash=sha256:c718bf97a92a6dea97fd1062c3b9f9e2e83cb9cc926e752289fa4ffff41738f9
+pyarrow==25.0.1 --hash=sha256:5389cdf79447ed1515c9e31620e6e1e2302249564d603f2ad727d4f6d313e4c3
 pyasn1==0.6.5 --hash=sha256:4017b0fce125096b8573b39c989fdb1a4b19cf761e683398184550fea0e66587
 pyasn1-modules==0.4.2 --hash=sha256:29253a9207ce32b64c3ac6600edc75368f98473906e8fd1043bd6b5b1de2c14a
 pybase64==1.5.1 --hash=sha256:c212d02fd072c5845d39b4699eb65efa827b79a5cf7fecc9f468f8cad2b8540f
