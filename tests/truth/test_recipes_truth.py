@@ -92,7 +92,7 @@ MADE = (
     made("verl==0.6.0", "vllm==0.11.0", as_of="2026-11-19", repairs=(*REPAIRS, UVLOOP)),
     made("verl==0.6.0", "vllm==0.11.0", as_of="2025-10-17", repairs=(UVLOOP,)),
     made("verl==0.6.1", "vllm==0.10.2", as_of="2025-11-20"),
-    made("verl==0.6.0", "sglang==0.5.2", as_of="2025-10-17", repairs=(UVLOOP,)),
+    made("verl==0.6.0", "sglang[srt]==0.5.2", as_of="2025-10-17", repairs=(UVLOOP,)),
 )
 
 
