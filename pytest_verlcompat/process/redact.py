@@ -71,6 +71,7 @@ def make_redactor(
     if len(home) > 1:
         swaps.append((home, "<home>"))
     user = _user_path()
+    torn = tuple(f"://{each}{colon}" for each in _users(environ) for colon in ("", ":"))
 
     def redact(line: str) -> str:
         for found, word in swaps:
@@ -85,6 +86,8 @@ def make_redactor(
         line = _HOMES.sub("<home>", line)
         if len(line) >= _TORN_CHARACTERS:
             line = _TORN.sub(_HIDDEN, _without_start_of(secrets, line))
+            if line.endswith(torn):  # of what is cut there, no password is left to know it by
+                line = line[: line.rindex("://") + 3] + _HIDDEN
         return user.sub(r"\1<user>", line) if user else line
 
     return redact
@@ -100,6 +103,12 @@ def _secrets(environ: Mapping[str, str]) -> set[str]:
             alone = user if not password and len(user) >= _TOKEN_CHARACTERS else ""
             found.update({password, unquote(password), alone})
     return {each for each in found if len(each) >= _MIN_VALUE}
+
+
+def _users(environ: Mapping[str, str]) -> set[str]:
+    """Return the users of URLs that the variables of *environ* hold."""
+    found = (each.partition(":")[0] for v in environ.values() for each in _CREDENTIALS.findall(v))
+    return {each for each in found if each}
 
 
 def _without_start_of(secrets: Iterable[str], line: str) -> str:

@@ -13,8 +13,9 @@ from pytest_verlcompat.process.mark import MARK, end_orphans, make_mark, marked_
 from tests.tiny import python_path
 
 _OWNER = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from pytest_verlcompat.process.run import Limits, run
 code = "import os, time; open('pid.new', 'w').write(str(os.getpid())); " \
     "os.rename('pid.new', 'pid'); time.sleep(600)"

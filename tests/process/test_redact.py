@@ -62,6 +62,18 @@ def test_ordinary_end_of_a_long_text_is_left_alone(end: str) -> None:
     assert make_redactor({"MY_TOKEN": CANARY})(text) == text
 
 
+@pytest.mark.parametrize("end", ["https://jo.smith", "https://jo.smith:", "https://jo.smith:s3"])
+def test_user_of_an_address_that_was_cut_off_is_hidden(end: str) -> None:
+    """A user is known by the variable that holds the whole address, were it cut before the @."""
+    redact = make_redactor({"UV_DEFAULT_INDEX": "https://jo.smith:s3cret@index.example/simple"})
+
+    assert redact("x" * 300 + " " + end) in {
+        f"{'x' * 300} https://<redacted>",
+        f"{'x' * 300} <redacted>",
+    }
+    assert redact("see https://jo.smith") == "see https://jo.smith"
+
+
 def test_value_of_a_passed_variable_is_hidden() -> None:
     """What a probe gets by name may come out in its log, whatever its name is."""
     redact = make_redactor({"VERLCOMPAT_PASS_ENV": "ENDPOINT", "ENDPOINT": CANARY})
