@@ -32,4 +32,4 @@ AXES = (
     "sglang",
     "verl",
 )
-"""Distributions whose picked version a line keeps; the whole set is kept by digest."""
+"""Distributions whose versions the ledger of the space keeps; a whole set, by its digest."""

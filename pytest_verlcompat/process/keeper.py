@@ -27,7 +27,7 @@ _kept: set[int] = set()
 
 
 def start_keeper() -> None:
-    """Start the companion of this process, unless it has one; do nothing where /proc is not."""
+    """Start the companion of this process, unless it has one; do without where it cannot be."""
     with _lock:
         owner = os.getpid()
         if owner in _kept or not Path("/proc/self/environ").exists():
@@ -35,14 +35,15 @@ def start_keeper() -> None:
         _kept.add(owner)
         # A fork has none, though it finds that its parent had one; and what was spawned like
         # this is waited for by init, not by us.
-        os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-S", "-c", _MAIN.format(__name__), _home(), str(owner)],
-            {name: os.environ[name] for name in (MARK, "PATH") if name in os.environ},
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)
-            ],
-        )  # fmt: skip
+        with contextlib.suppress(OSError):  # the next run ends what it would have ended
+            os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-I", "-S", "-c", _MAIN.format(__name__), _home(), str(owner)],
+                {name: os.environ[name] for name in (MARK, "PATH") if name in os.environ},
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)
+                ],
+            )
 
 
 def main(owner: int) -> None:

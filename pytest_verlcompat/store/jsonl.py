@@ -59,13 +59,13 @@ def append(record: Evidence, *, path: Path) -> None:
                 raise EvidenceError("the disk took only a part of a record", where=path.name)
             os.fsync(handle)
             if not size:
-                _keep_name(path)
+                keep_name(path)
     except OSError as error:
         raise EvidenceError(f"cannot be written: {error.strerror}", where=path.name) from error
 
 
-def _keep_name(path: Path) -> None:
-    """Flush the folder of the file *path*: a new file may be whole and still have no name."""
+def keep_name(path: Path) -> None:
+    """Flush the folder of the new file *path*, which may be whole on the disk and have no name."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

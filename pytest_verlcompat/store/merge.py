@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from pytest_verlcompat.errors import EvidenceError
 from pytest_verlcompat.model.outcome import Outcome
-from pytest_verlcompat.store.jsonl import locked, read_lines, read_record
+from pytest_verlcompat.store.jsonl import keep_name, locked, read_lines, read_record
 from pytest_verlcompat.store.order import sorted_lines
 
 if TYPE_CHECKING:
@@ -199,9 +199,7 @@ class _Merge:
                     file.write(os.pread(handle, late, self.sizes[cell]))
                     os.fsync(file.fileno())
             aside.replace(path)
-        folder = os.open(self.evidence, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        keep_name(path)
 
 
 def _clear(evidence: Path) -> None:

@@ -21,6 +21,7 @@ from pytest_verlcompat.store.jsonl import load_cell_evidence
 from tests.conftest import use_environ
 from tests.execute.contract import check_contract, make_tasks
 from tests.execute.ray_nodes import Nodes
+from tests.processes import is_gone
 from tests.tiny import NO_SUCH_MINOR, TinyIndex, TinyWorkspace, python_path
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def test_what_a_lost_node_took_runs_again_and_nothing_twice(
     subjects = [each.subject for each in _records(tiny_workspace, cell_id)]
     assert subjects == ["resolve", "install", "a_quick", "b_slow"]
     assert "lost: " in said
-    assert _is_gone(pid)
+    assert is_gone(pid, leave_s=90.0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -229,7 +230,7 @@ def test_controller_that_ends_leaves_nothing_running_and_the_next_goes_on(
     process.send_signal(number)
     status, said = _finish(process)
     pid = int(mark.read_text())
-    gone = _is_gone(pid)
+    gone = is_gone(pid, leave_s=90.0)
     before = [each.subject for each in _records(tiny_workspace, cell_id)]
     again, said_again = _finish(_start(tiny_workspace, nodes, tmp_path))
 
@@ -275,18 +276,3 @@ def test_node_without_the_python_refuses_and_says_so(
     assert said.count("refused for want of CPython 3.99") >= 2
     assert f"uv python install {NO_SUCH_MINOR}" in said
     assert _records(tiny_workspace, cell_id) == ()
-
-
-def _is_gone(pid: int, *, leave_s: float = 90.0) -> bool:
-    """Return whether a killed process has ended; that it is there until it is reaped is no life."""
-    stat = Path(f"/proc/{pid}/stat")
-    until = time.monotonic() + leave_s
-    while time.monotonic() < until:
-        try:
-            state = stat.read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state in {"Z", "X"}:
-            return True
-        time.sleep(0.05)
-    return False

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from pytest_verlcompat.process.mark import MARK, end_orphans, make_mark, marked_processes
+from tests.processes import is_gone
 from tests.tiny import python_path
 
 _OWNER = """
@@ -48,19 +49,6 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     return owner, int((folder / "pid").read_text())
 
 
-def _is_gone(pid: int) -> bool:
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def test_process_of_a_killed_owner_is_ended_and_that_of_a_living_one_is_not(
     tmp_path: Path,
 ) -> None:
@@ -71,11 +59,11 @@ def test_process_of_a_killed_owner_is_ended_and_that_of_a_living_one_is_not(
     dead.send_signal(signal.SIGKILL)
     dead.wait()
 
-    assert _is_gone(orphan)
+    assert is_gone(orphan, leave_s=10.0)
     os.kill(watched, 0)
     living.send_signal(signal.SIGINT)
     living.wait(timeout=30)
-    assert _is_gone(watched)
+    assert is_gone(watched, leave_s=10.0)
 
 
 def test_companion_goes_with_its_owner_and_holds_nothing_open(tmp_path: Path) -> None:
@@ -93,7 +81,7 @@ def test_companion_goes_with_its_owner_and_holds_nothing_open(tmp_path: Path) ->
 
     assert out == b""
     assert owner.returncode == 0
-    assert _is_gone(companion)
+    assert is_gone(companion, leave_s=10.0)
 
 
 def test_what_a_companion_missed_is_ended_by_the_next_run() -> None:

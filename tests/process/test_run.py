@@ -9,14 +9,18 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_verlcompat.errors import ToolMissingError
 from pytest_verlcompat.process.redact import make_redactor
 from pytest_verlcompat.process.run import MARK, Ended, Limits, marked_processes, run
+from tests.processes import is_gone
 from tests.tiny import python_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _python(code: str, folder: Path, *, timeout_s: float = 20.0, **more: object) -> Ended:
@@ -29,24 +33,6 @@ def _python(code: str, folder: Path, *, timeout_s: float = 20.0, **more: object)
         limits=limits,  # type: ignore[arg-type]
         **more,  # type: ignore[arg-type]
     )
-
-
-def _is_alive(process: int, *, leave_s: float = 2.0) -> bool:
-    """Return whether *process* goes on; one that was killed is seen for a moment longer."""
-    until = time.monotonic() + leave_s
-    while _runs(process):
-        if time.monotonic() >= until:
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def _runs(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in {"Z", "X"}
 
 
 def _wait_for(path: Path, *, timeout_s: float = 10.0) -> str:
@@ -156,7 +142,7 @@ def test_hang_ends_at_the_deadline_with_its_grandchild(tmp_path: Path) -> None:
     assert ended.timed_out
     assert ended.signal == "SIGKILL"
     assert 3.0 <= ended.duration_s < 30.0
-    assert not _is_alive(int((tmp_path / "child").read_text()))
+    assert is_gone(int((tmp_path / "child").read_text()), leave_s=2.0)
 
 
 def test_hang_that_ignores_everything_writes_its_stacks_first(tmp_path: Path) -> None:
@@ -227,7 +213,7 @@ def test_child_left_behind_is_counted_and_killed(tmp_path: Path, *, new_session:
 
     assert ended.exit_status == 0
     assert ended.left_processes == 1
-    assert not _is_alive(int((tmp_path / "child").read_text()))
+    assert is_gone(int((tmp_path / "child").read_text()), leave_s=2.0)
 
 
 def test_child_that_leaves_in_time_is_not_counted(tmp_path: Path) -> None:
@@ -273,7 +259,7 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path, after: str) -> None:
     )
     command, child = map(int, _wait_for(tmp_path / "pids").split())
     if after == "pass":
-        while _is_alive(command):
+        while not is_gone(command, leave_s=2.0):
             time.sleep(0.02)
         time.sleep(0.3)
 
@@ -281,8 +267,8 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path, after: str) -> None:
     _, said = ours.communicate(timeout=20)
 
     assert b"KeyboardInterrupt" in said
-    assert not _is_alive(command)
-    assert not _is_alive(child)
+    assert is_gone(command, leave_s=2.0)
+    assert is_gone(child, leave_s=2.0)
 
 
 def test_mark_finds_only_its_own_processes(tmp_path: Path) -> None:
