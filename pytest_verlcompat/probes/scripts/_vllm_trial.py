@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -129,6 +130,8 @@ def try_once(
     found["wall_s"] = finished.seconds
     if finished.status is None:
         found["error"] = f"still at step {found['step']!r} after {timeout_s:.0f} s"
+    elif finished.status < 0 and found["step"] == "done":
+        found["left_by"] = signal.Signals(-finished.status).name
     elif finished.status and "error" not in found:
         found["error"] = f"exit status {finished.status} at step {found['step']!r}"
     return found

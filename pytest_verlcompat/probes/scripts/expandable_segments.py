@@ -107,6 +107,7 @@ def conclude(era: str, cases: dict[str, dict[str, Any]]) -> str | None:
         AssertionError: If it does not work without a setting either.
     """
     troubles = {case: trouble for case, found in cases.items() if (trouble := describe(found))}
+    leaves = {case: how for case, found in cases.items() if (how := found.get("left_by"))}
     if "unset" in troubles:
         raise AssertionError(f"without any setting: {troubles['unset']}")
     mixed = f"{OLD} with another option"
@@ -115,11 +116,18 @@ def conclude(era: str, cases: dict[str, dict[str, Any]]) -> str | None:
         troubles[mixed] = (
             f"max_split_size_mb:{OPTION_MIB} became {kept >> 20 if kept > 0 else kept}"
         )
+    left = (
+        f"the engine's process is ended by {leaves['unset']} as it leaves, after its work; end it "
+        "from outside, as Ray ends verl's workers, or by os._exit"
+        if "unset" in leaves
+        else None
+    )
     if not troubles:
-        return None
+        return left
     works = [case for case in cases if case not in troubles]
     said = "; ".join(f"{case}: {trouble}" for case, trouble in troubles.items())
-    return f"vLLM's allocator {era}; works with {', '.join(works)}; not with {said}"
+    told = f"vLLM's allocator {era}; works with {', '.join(works)}; not with {said}"
+    return f"{told}. {left[0].upper()}{left[1:]}" if left else told
 
 
 def describe(found: dict[str, Any]) -> str | None:

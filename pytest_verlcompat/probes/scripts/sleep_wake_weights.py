@@ -8,14 +8,19 @@ Passed: each sleep gives memory back, waking from level 1 leaves the answers as 
 weights make them what torch says, and after level 2 nothing of the weights before is left.
 "What torch says": along the engine's own answer, each token's logit is within
 ``TOLERANCE`` of torch's largest one. SGLang keeps its weights through its level 1 here: it
-releases its cache alone.
+releases its cache alone. Conditional: all of that, and then the engine's process, which is one of
+its own here, is ended by a signal while it leaves.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import signal
+import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +29,13 @@ RUNG = "gpu"
 DISTRIBUTIONS = ("torch", "transformers", "tokenizers")
 GPUS = 1
 TIMEOUT_S = 360.0
+ENGINE_TIMEOUT_S = 320.0
 
 PROMPTS = [list(range(start, start + 24)) for start in (10, 60, 110, 160)]
 TOKENS = 24
 TOLERANCE = 0.25
 """Logits; bf16 forwards of this model differ by up to 0.1, its two largest logits by 0.7."""
+ANSWER = "answer.json"
 MOST = 0.9
 """Share of the tokens that must be torch's likeliest; the rest lie within the tolerance."""
 
@@ -37,7 +44,7 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
     """Return memory given back, seconds of each step, and how answers compare with torch."""
     facts = request["facts"]
     scratch = Path(request["scratch"])
-    tiny, engines, device = (_sibling(n) for n in ("_tiny_model", "_engines", "_device"))
+    engines, process = _sibling("_engines"), _sibling("_process")
     name = engines.installed(request["versions"])
     facts["engine"] = name
     if name is None:
@@ -49,21 +56,73 @@ def probe(request: dict[str, Any]) -> dict[str, Any]:
         facts["preload_folders"] = child.folders
         if child.folders:
             os.environ["LD_LIBRARY_PATH"] = child.path
+    finished = process.run(
+        process.python(__file__, name, str(scratch)), cwd=scratch, timeout_s=ENGINE_TIMEOUT_S
+    )
+    answer = scratch / ANSWER
+    found = json.loads(answer.read_text(encoding="utf-8")) if answer.is_file() else {}
+    error = found.pop("error", None)
+    facts.update(found)
+    condition = conclude(finished.status, step=str(facts.get("step", "import")), error=error)
+    return {**facts, "condition": condition} if condition else dict(facts)
+
+
+def conclude(status: int | None, *, step: str, error: str | None) -> str | None:
+    """Return the condition that an engine's process leaves with, or None if it left cleanly.
+
+    Args:
+        status: Exit status, negative for a signal; None where it was ended at its deadline.
+        step: The last that it began; ``done`` once nothing was left to do.
+        error: What it raised.
+
+    Raises:
+        AssertionError: If it did not do all of it, or ended with a status of its own.
+    """
+    if error is not None:
+        raise AssertionError(error if error.startswith(step) else f"{step}: {error}")
+    if status is None:
+        raise AssertionError(f"still at step {step!r} after {ENGINE_TIMEOUT_S:.0f} s")
+    if status < 0 and step == "done":
+        return (
+            f"the engine's process is ended by {signal.Signals(-status).name} as it leaves, after "
+            "its work; end it from outside, as Ray ends verl's workers, or by os._exit"
+        )
+    if status != 0 or step != "done":
+        raise AssertionError(f"exit status {status} at step {step!r}")
+    return None
+
+
+def main(name: str, folder: str) -> int:
+    """Run the engine *name* in this process and leave what was found in the scratch folder."""
+    scratch = Path(folder)
+    facts: dict[str, Any] = {"seconds": {}, "answers": {}, "released_mib": {}}
+    try:
+        _run(name, scratch, facts)
+    except BaseException as error:  # an exit of the engine's is an answer too
+        traceback.print_exc()
+        lines = str(error).strip().splitlines() or [""]
+        own = isinstance(error, AssertionError)
+        facts["error"] = lines[0] if own else f"{type(error).__name__}: {lines[0]}"
+    (scratch / ANSWER).write_text(json.dumps(facts), encoding="utf-8")
+    return 1 if "error" in facts else 0
+
+
+def _run(name: str, scratch: Path, facts: dict[str, Any]) -> None:
+    tiny, engines, device = (_sibling(n) for n in ("_tiny_model", "_engines", "_device"))
+    facts["step"] = "start"
     folder = tiny.write_model(scratch / "model", seed=0)
     models = {"first": tiny.make_model(seed=0), "other": tiny.make_model(seed=1)}
     before = device.used_mib()
-    facts["seconds"], facts["answers"], facts["released_mib"] = {}, {}, {}
     engine = engines.start(name, folder, share=device.engine_share(engines.POOL_GIB), sleep=True)
     try:
         _act(engine, models, device=device, facts=facts)
     finally:
         engine.close()
-    facts["step"] = "done"
     facts["left_processes"] = _sibling("_process").wait_for_children()
     if name == "sglang":
         # vLLM's pool is this process's and goes with it; the harness looks after that.
         facts["memory"] = device.wait_for_release(before, tolerance_mib=2048)
-    return dict(facts)
+    facts["step"] = "done"
 
 
 def _act(engine: Any, models: dict[str, Any], *, device: Any, facts: dict[str, Any]) -> None:
@@ -141,3 +200,7 @@ def _sibling(name: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2]))

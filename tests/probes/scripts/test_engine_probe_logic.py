@@ -109,6 +109,19 @@ def test_trouble_without_any_setting_fails(
         script.conclude(script.KEEPS, cases(script, case0=trouble))
 
 
+def test_crash_while_leaving_is_a_condition(load_script: Callable[[str], Any]) -> None:
+    """An engine that did all its work and then crashes as its process leaves is said to."""
+    script = load_script("expandable_segments")
+    refused = {"error": "AssertionError: not compatible", "step": "start"}
+    crashed = {"left_by": "SIGSEGV"}
+
+    alone = script.conclude(script.KEEPS, cases(script, case0=crashed))
+    both = script.conclude(script.REFUSES, cases(script, case0=crashed, case1=refused))
+
+    assert alone.startswith("the engine's process is ended by SIGSEGV as it leaves")
+    assert "AssertionError: not compatible (step start). The engine's process" in both
+
+
 OLD_VARIABLES = 'variables = {"VLLM_USE_V1": lambda: 1, "VLLM_ATTENTION_BACKEND": lambda: None}'
 
 
@@ -195,6 +208,39 @@ def test_answers_agree_while_tokens_are_near_the_likeliest(
     assert script.compare([0.0] * 19 + [0.1])["agrees"]
     assert not script.compare([0.0] * 19 + [2.0])["agrees"]
     assert not script.compare([0.0] * 10 + [0.1] * 10)["agrees"]
+
+
+@pytest.mark.parametrize(
+    ("status", "step", "error", "said"),
+    [
+        (1, "wake 1", "RuntimeError: x", "wake 1: RuntimeError: x"),
+        (1, "start", "start: not what torch says", "start: not what torch says"),
+        (-11, "wake 1", None, "exit status -11 at step 'wake 1'"),
+        (None, "sleep 2", None, "still at step 'sleep 2' after"),
+        (3, "done", None, "exit status 3 at step 'done'"),
+    ],
+)
+def test_engine_that_does_not_finish_fails(
+    status: int | None,
+    step: str,
+    error: str | None,
+    said: str,
+    load_script: Callable[[str], Any],
+) -> None:
+    """What was not done is a failure at its step, however the process ended."""
+    script = load_script("sleep_wake_weights")
+
+    with pytest.raises(AssertionError) as caught:
+        script.conclude(status, step=step, error=error)
+    assert str(caught.value).startswith(said)
+
+
+def test_engine_that_finishes_may_crash_as_it_leaves(load_script: Callable[[str], Any]) -> None:
+    """A signal after the work is a condition, a clean end none."""
+    script = load_script("sleep_wake_weights")
+
+    assert script.conclude(0, step="done", error=None) is None
+    assert "by SIGABRT as it leaves" in script.conclude(-6, step="done", error=None)
 
 
 def test_engines_run_side_by_side_only_where_none_measures_memory(
