@@ -38,6 +38,15 @@ def answer(root: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tuple
     return status, capsys.readouterr().out
 
 
+def test_what_was_not_tried_is_said(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stack that no GPU has seen says so beside how far it got."""
+    words = ("--want", "vllm==0.11.0", "--want", "verl==0.6.1", "--python", "3.11")
+
+    _, said = answer(checkout, *words, capsys=capsys)
+
+    assert "tried up to cpu; untested: gpu, train" in said
+
+
 def test_question_is_answered_with_reasons_and_commands(
     checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,7 +60,7 @@ def test_question_is_answered_with_reasons_and_commands(
     status, said = first
     assert status == 0
     assert "1. verl0.6.1-vllm0.11.0-python3.12-2025-11-20" in said
-    assert "tried up to cpu; untested: gpu, train" in said
+    assert "tried up to train\n" in said
     assert "$ verlcompat recipe verl0.6.1-vllm0.11.0-python3.12-2025-11-20 --kind install" in said
     assert (checkout / ".verlcompat" / "recommend.json").exists()
 

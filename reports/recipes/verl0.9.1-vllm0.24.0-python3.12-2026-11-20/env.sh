@@ -17,29 +17,35 @@
 # data set of the supervised trainer needs a setting with templates that drop reasoning from earlier
 # turns.
 # evidence: driver_runtime passed, record sha256
-# 81c8d026ae3da041e8195d5391beb2b4539c80792c26ae86e1a6f45488eda306
+# 8bfba60ce63909264266d4b62c1a4685171909d86435057a9df8bfa9250f0999
 # evidence: engine_start_vllm passed, record sha256
-# 2ed9e8ee24a9698ecd95c41e87e22c8d6618364beedc4eb6b8c71d8d694aefb9
+# f5a070551a64f4f70ba5e571c1f6633a346ea18ca52493f9089af01de8c2d5bf
 # evidence: expandable_segments passed, record sha256
-# 4aac1c3fc5ac9366efaf60bc50db146ad5c4d6417ecd7dc0c7024387016f1033
+# a38e61cc6c6a1ebd0d8861ac6170024c74c50971b9b75bf963da96491e95399e
 # evidence: flash_attention_numbers passed, record sha256
-# 55705c480be27fc922d6c8516698540df3e30434683216e1fe3c37de0e36b6eb
+# 8806d84dfa465a0d1f85b238e346e3dd11da9f063537751140b4dae1de282af8
 # evidence: multimodal_engine passed, record sha256
-# a37de37b11aac2a12cbf894702ab4c8b7b4264afc116db1aac47547f95586f65
+# c5cd9883383ac4f956fa2df28bf3cb70a2c49fb46e003352b10748ac49d8a149
 # evidence: rollout_agreement passed, record sha256
-# 4ead66cb65cadfbd06c58c10431e7081e4ea270fa843ffb4a1f5cb6e39c24cdb
+# dbdc36a24d53bb8fe277dea9c6a91ffe986295bcfb40ce4c5d78b20edb3e044f
 # evidence: sleep_wake_weights passed, record sha256
-# 574d9bfe5ce4c0c92de6effd729c4f798c1cc9658e561c3ba1eb6ae4072af855
+# 0c39842e4e9ace1762afef6fe36aa52e096abe8880aaf17bc20adaf620888d1b
 # evidence: tiny_grpo_gpu passed, record sha256
-# 6b5f76adf8be5d2c7a9720df34f49fe08b6027f4686e281110f1c9c52a9c0bb4
+# ae982e2ce8fbd5db79faffe3499cfb1cad5aec2c669d085efb1bd6af667d728b
+# evidence: two_gpus_nccl passed, record sha256
+# a2b3278058094378b9372dd024e2d630625d4cda50c4ede48103acc8320a8226
+# evidence: two_gpus_tensor_parallel passed, record sha256
+# fda5aeecf25ccadf3029e5f2c994f15453e9314580248de605d96d2e320fb167
 # evidence: v1_switch passed, record sha256
-# 214bbfa497fbef3a8933245bcf344675dfca6c86d2bf9f08cf301013c0b51ddb
+# 32c3417b17121199288dbc1a32c949732d0a305725aaba3643ea97b637de514a
 # evidence: main_ppo_lora_checkpoint passed, record sha256
 # 9fda404d81793b704f170b8aeef798d222a4ce8e86344a3d72455922abe9106c
 # evidence: main_ppo_vllm passed, record sha256
 # b0a246493626ffd7d5628e9e4f847591d5dfe002650e87a1769348109ab122dd
 # evidence: sft_trainer_gpu passed, record sha256
 # 34214ac00a538d2757846cae98e201c4f7df759a60232ee6375b376f7a9b2459
+# evidence: two_gpus_train passed, record sha256
+# cbddd4e6c868522b2494de3e6c0aabc5fb4947150938bc54aeb7c1d841e60ac5
 # shellcheck shell=sh disable=SC3045  # every sh of Linux has ulimit -n and -H
 # Source it: . ./env.sh On every node, before Ray is started: workers inherit what the shell had
 # that started Ray, not what the driver has.
