@@ -9,6 +9,7 @@ Jenkins' xunit plugin, against which pytest tests its own files), read 2026-11-2
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -82,5 +83,5 @@ def _counts(cases: Iterable[Case]) -> dict[str, str]:
         "failures": str(tags["failure"]),
         "errors": str(tags["error"]),
         "skipped": str(tags["skipped"]),
-        "time": f"{sum(case.duration_s for case in listed):.3f}",
+        "time": f"{math.fsum(case.duration_s for case in listed):.3f}",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +139,7 @@ def _peak(records: Records) -> float | None:
 
 def _suite_seconds(records: Records) -> float | None:
     tried = [each.duration_s for each in records if each.rung is Rung.GPU and each.duration_s]
-    return sum(tried) if tried else None
+    return math.fsum(tried) if tried else None
 
 
 MEASURES: tuple[tuple[str, str, Callable[[Records], float | None]], ...] = (

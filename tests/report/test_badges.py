@@ -69,6 +69,13 @@ def test_pair_says_how_many_cells_are_what(
     assert badge == Badge(label="verl 1 + vllm 2", message=message, color=color)
 
 
+def test_width_is_that_of_every_python() -> None:
+    """Widths of half a pixel: as floats their sum is less than that up to Python 3.11."""
+    badge = Badge(label="verl", message="1 compatible, 1 incompatible", color="#1a7f37")
+
+    assert ET.fromstring(render_svg(badge)).findall(f"{SVG}rect")[1].attrib["width"] == "177"
+
+
 def test_image_tells_a_screen_reader_and_asks_no_host() -> None:
     """It has a title and a role, and neither addresses nor scripts nor styles."""
     text = render_svg(Badge(label="<b>&", message="x" * 3_000 + "\x1b", color=GREEN))
